@@ -1,0 +1,1 @@
+"""The language core: positions, diagnostics, envelope, references, rules, fingerprints."""

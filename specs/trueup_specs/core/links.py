@@ -1,0 +1,98 @@
+"""Which documents a document refers to, found from the `Reference` marks of its model."""
+
+from __future__ import annotations
+
+import functools
+import types
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from trueup_specs.core.envelope import Document
+from trueup_specs.core.positions import Path
+from trueup_specs.core.references import Key, Reference, qualified
+
+WORKSPACE_KINDS = frozenset({"Environment", "Team", "Policy"})
+"""Kinds that have no namespace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A reference as found: the path of the string, and the key it means."""
+
+    path: Path
+    key: Key
+
+
+_Node = tuple[str, typing.Any]
+# A model's plan: (field, alias, node); a node is ("ref", kind) | ("list", node) | ("map", node) | ("model", class).
+
+
+@functools.cache
+def _plan(model: type[BaseModel]) -> tuple[tuple[str, str, _Node], ...]:
+    found = []
+    hints = typing.get_type_hints(model, include_extras=True)
+    for name, info in model.model_fields.items():
+        node = _node(hints[name])
+        if node is not None:
+            found.append((name, info.alias or name, node))
+    return tuple(found)
+
+
+def _node(hint: typing.Any) -> _Node | None:
+    origin = typing.get_origin(hint)
+    if origin is typing.Annotated:
+        base, *marks = typing.get_args(hint)
+        for mark in marks:
+            if isinstance(mark, Reference):
+                return ("ref", mark.kind)
+        return _node(base)
+    if origin in (typing.Union, types.UnionType):
+        nodes = [n for n in map(_node, typing.get_args(hint)) if n is not None]
+        return ("any", tuple(nodes)) if nodes else None
+    if origin in (tuple, list):
+        inner = _node(typing.get_args(hint)[0])
+        return ("list", inner) if inner else None
+    if origin is dict:
+        inner = _node(typing.get_args(hint)[1])
+        return ("map", inner) if inner else None
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        return ("model", hint) if _plan(hint) else None
+    return None
+
+
+def _walk(node: _Node, value: typing.Any, path: Path) -> Iterator[tuple[Path, str, str]]:
+    if value is None:
+        return
+    tag, inner = node
+    if tag == "ref":
+        if isinstance(value, str):
+            yield path, inner, value
+    elif tag == "any":
+        for option in inner:
+            if option[0] == "model" and not isinstance(value, option[1]):
+                continue
+            if option[0] == "list" and not isinstance(value, tuple):
+                continue
+            yield from _walk(option, value, path)
+    elif tag == "list":
+        for position, item in enumerate(value):
+            yield from _walk(inner, item, (*path, position))
+    elif tag == "map":
+        for name, item in value.items():
+            yield from _walk(inner, item, (*path, name))
+    else:
+        for field, alias, child in _plan(type(value)):
+            yield from _walk(child, getattr(value, field), (*path, alias))
+
+
+def references(document: Document) -> Iterator[Link]:
+    """Every reference of a document, in the order of its fields; `owner` and `environments` included."""
+    for part, model in (("metadata", document.metadata), ("spec", document.spec)):
+        if not _plan(type(model)):
+            continue
+        for path, kind, text in _walk(("model", type(model)), model, (part,)):
+            namespace, name = qualified(text, document.key.namespace)
+            yield Link(path, Key(kind, "" if kind in WORKSPACE_KINDS else namespace, name))

@@ -1,0 +1,63 @@
+"""References between documents: typed in the models, written `name` or `namespace/name` in YAML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+NAME = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+"""A DNS label (RFC 1123), so that a name is good in every target."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """What a document is called: kind, namespace (empty for kinds of the whole workspace) and name."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.namespace}/{self.name}" if self.namespace else f"{self.kind}/{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> Key:
+        """The reverse of `str(key)`; raises ValueError for anything else."""
+        parts = text.split("/")
+        if len(parts) == 2:
+            return cls(parts[0], "", parts[1])
+        if len(parts) == 3:
+            return cls(*parts)
+        raise ValueError(f"{text!r} is not KIND/NAME or KIND/NAMESPACE/NAME")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Marks a string field as the name of a document of `kind`."""
+
+    kind: str
+
+
+def qualified(text: str, namespace: str) -> tuple[str, str]:
+    """A reference as (namespace, name); a bare name is looked up in the namespace of the document that holds it."""
+    first, slash, second = text.partition("/")
+    return (first, second) if slash else (namespace, text)
+
+
+_PATTERN = Field(pattern=rf"^(?:{NAME}/)?{NAME}$")
+
+DataSourceRef = Annotated[str, Reference("DataSource"), _PATTERN]
+DatasetRef = Annotated[str, Reference("Dataset"), _PATTERN]
+EntityRef = Annotated[str, Reference("Entity"), _PATTERN]
+FeatureViewRef = Annotated[str, Reference("FeatureView"), _PATTERN]
+FeatureServiceRef = Annotated[str, Reference("FeatureService"), _PATTERN]
+PipelineRef = Annotated[str, Reference("Pipeline"), _PATTERN]
+QualityGateRef = Annotated[str, Reference("QualityGate"), _PATTERN]
+ModelRef = Annotated[str, Reference("Model"), _PATTERN]
+EndpointRef = Annotated[str, Reference("Endpoint"), _PATTERN]
+GatewayRef = Annotated[str, Reference("Gateway"), _PATTERN]
+ObjectStoreRef = Annotated[str, Reference("ObjectStore"), _PATTERN]
+EnvironmentRef = Annotated[str, Reference("Environment"), _PATTERN]
+TeamRef = Annotated[str, Reference("Team"), _PATTERN]

@@ -1,0 +1,44 @@
+"""The kinds of the language. A kind is one folder and one line of `KINDS`."""
+
+from __future__ import annotations
+
+from trueup_specs.core.kinds import Kind, Layer
+from trueup_specs.kinds.data_source.spec import DataSourceSpec
+from trueup_specs.kinds.dataset.spec import DatasetSpec
+from trueup_specs.kinds.endpoint.spec import EndpointSpec
+from trueup_specs.kinds.entity.spec import EntitySpec
+from trueup_specs.kinds.environment.spec import EnvironmentSpec
+from trueup_specs.kinds.feature_service.spec import FeatureServiceSpec
+from trueup_specs.kinds.feature_view.spec import FeatureViewSpec
+from trueup_specs.kinds.gateway.spec import GatewaySpec
+from trueup_specs.kinds.model.spec import ModelSpec
+from trueup_specs.kinds.object_store.spec import ObjectStoreSpec
+from trueup_specs.kinds.overlay.spec import OverlaySpec
+from trueup_specs.kinds.pipeline.spec import PipelineSpec
+from trueup_specs.kinds.policy.spec import PolicySpec
+from trueup_specs.kinds.quality_gate.spec import QualityGateSpec
+from trueup_specs.kinds.team.spec import TeamSpec
+from trueup_specs.kinds.workspace.spec import WorkspaceSpec
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("Workspace", WorkspaceSpec, Layer.WORKSPACE, namespaced=False),
+        Kind("Environment", EnvironmentSpec, Layer.WORKSPACE, namespaced=False),
+        Kind("Overlay", OverlaySpec, Layer.WORKSPACE),
+        Kind("Team", TeamSpec, Layer.WORKSPACE, namespaced=False),
+        Kind("Policy", PolicySpec, Layer.WORKSPACE, namespaced=False),
+        Kind("ObjectStore", ObjectStoreSpec, Layer.FOUNDATION, holds_data=True),
+        Kind("DataSource", DataSourceSpec, Layer.DATA),
+        Kind("Dataset", DatasetSpec, Layer.DATA, holds_data=True),
+        Kind("Entity", EntitySpec, Layer.DATA),
+        Kind("FeatureView", FeatureViewSpec, Layer.DATA),
+        Kind("FeatureService", FeatureServiceSpec, Layer.DATA),
+        Kind("Pipeline", PipelineSpec, Layer.MODEL),
+        Kind("QualityGate", QualityGateSpec, Layer.MODEL),
+        Kind("Model", ModelSpec, Layer.MODEL, holds_data=True),
+        Kind("Endpoint", EndpointSpec, Layer.SERVING),
+        Kind("Gateway", GatewaySpec, Layer.SERVING),
+    )
+}
+"""Every kind by its name."""

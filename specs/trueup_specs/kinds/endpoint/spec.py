@@ -1,0 +1,98 @@
+"""`kind: Endpoint`: a model that answers. Terms of KServe and the Open Inference Protocol."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from trueup_specs.core.envelope import Duration, EnvValue, Items, Name, Resources, SpecModel
+from trueup_specs.core.references import FeatureServiceRef, GatewayRef, ModelRef
+
+
+class EndpointModel(SpecModel):
+    """The model, at a version or an alias."""
+
+    name: ModelRef
+    version: int | None = Field(default=None, ge=1)
+    alias: Name | None = None
+    """By default `champion`."""
+
+
+class Probe(SpecModel):
+    """When a server counts as ready or as stuck."""
+
+    initial_delay: Duration = "0s"
+    period: Duration = "5s"
+    timeout: Duration = "2s"
+    failure_threshold: int = Field(default=3, ge=1)
+
+
+class Probes(SpecModel):
+    """Readiness and liveness."""
+
+    readiness: Probe = Field(default_factory=Probe)
+    liveness: Probe = Field(default_factory=Probe)
+
+
+class Predictor(SpecModel):
+    """The servers of the model."""
+
+    min_replicas: int = Field(default=1, ge=0, le=1000)
+    max_replicas: int | None = Field(default=None, ge=1, le=1000)
+    """By default `minReplicas`: no scaling."""
+    scale_metric: Literal["concurrency", "rps", "cpu", "memory"] | None = None
+    scale_target: int | None = Field(default=None, ge=1)
+    """The value of `scaleMetric` per replica: requests, requests per second, percent of the CPU or memory request."""
+    resources: Resources = Field(default_factory=Resources)
+    protocol: Literal["v2"] = "v2"
+    """The Open Inference Protocol."""
+    image: str | None = None
+    """On targets that run containers: the server's image, by digest."""
+    workers: int = Field(default=1, ge=1, le=64)
+    """Processes a replica."""
+    env: dict[str, EnvValue] = Field(default_factory=dict)
+    timeout: Duration = "30s"
+    """The longest time a request may take."""
+    probes: Probes = Field(default_factory=Probes)
+    termination_grace_period: Duration = "30s"
+    """How long running requests may go on when a server is stopped."""
+
+
+class Route(SpecModel):
+    """How the endpoint is reached through a gateway."""
+
+    gateway: GatewayRef | None = None
+    """By default a gateway of the namespace that Trueup makes."""
+    path: str | None = Field(default=None, pattern=r"^/[-A-Za-z0-9._~/]*$")
+    """The path prefix, taken away before the request is passed on; by default `/NAME`."""
+    hosts: Items[str] = ()
+
+
+class Rollout(SpecModel):
+    """How a new version replaces the old one."""
+
+    strategy: Literal["recreate", "rollingUpdate"] = "rollingUpdate"
+    max_surge: int = Field(default=1, ge=0)
+    """Replicas more than wanted while rolling."""
+    max_unavailable: int = Field(default=0, ge=0)
+
+
+class RequestLogging(SpecModel):
+    """What is kept of requests."""
+
+    mode: Literal["none", "metadata", "all"] = "none"
+    sample_percent: float = Field(default=100, ge=0, le=100)
+
+
+class EndpointSpec(SpecModel):
+    """A model that answers."""
+
+    model: EndpointModel
+    predictor: Predictor = Field(default_factory=Predictor)
+    features: FeatureServiceRef | None = None
+    """Features that the server reads online by entity, so that requests carry keys only."""
+    route: Route = Field(default_factory=Route)
+    rollout: Rollout = Field(default_factory=Rollout)
+    logging: RequestLogging = Field(default_factory=RequestLogging)
+    description: str = ""

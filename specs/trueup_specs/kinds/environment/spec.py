@@ -1,0 +1,132 @@
+"""`kind: Environment`: a place that specs are applied to, and the rules for applying there."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from trueup_specs.core.envelope import Duration, Items, Name, SpecModel
+from trueup_specs.core.references import EnvironmentRef, TeamRef
+
+
+class Cluster(SpecModel):
+    """The Kubernetes cluster of the environment."""
+
+    context: str | None = None
+    """A context of the kubeconfig; by default its current one."""
+    kubeconfig: str | None = None
+    """Path of the kubeconfig; by default `KUBECONFIG` or `~/.kube/config`."""
+    namespace_prefix: str = ""
+    """Put before each namespace, so that environments can share a cluster."""
+
+
+class Cloud(SpecModel):
+    """The cloud account of the environment."""
+
+    account: str | None = None
+    """AWS account id, GCP project or Azure subscription."""
+    region: str
+    zones: Items[str] = ()
+
+
+class State(SpecModel):
+    """Where Pulumi keeps the state, and how it encrypts secrets there."""
+
+    backend: str | None = None
+    """A Pulumi backend URL (`file://`, `s3://`, `gs://`, `azblob://`, `https://`); by default a folder of the user's."""
+    secrets_provider: str = "passphrase"
+    """A Pulumi secrets provider: `passphrase`, `awskms://…`, `gcpkms://…`, `azurekeyvault://…`, `hashivault://…`."""
+    passphrase_env: str | None = None
+    """The variable that holds the passphrase; by default a key file that Trueup generates beside the state."""
+
+
+class SecretStore(SpecModel):
+    """A place that secrets are resolved from at apply."""
+
+    name: Name
+    type: Literal["env", "file", "age"]
+    """`env`: variables; `file`: a folder with one file a secret; `age`: an encrypted YAML map in the repository."""
+    prefix: str = ""
+    """`env`: put before each secret's name."""
+    path: str | None = None
+    """`file`: the folder, outside the repository; `age`: the encrypted file, relative to the workspace."""
+    identity_env: str = "TRUEUP_AGE_IDENTITY"
+    """`age`: the variable with the identity, or with the path of its file."""
+
+
+class Runner(SpecModel):
+    """What runs pipelines."""
+
+    type: Literal["local", "ray", "argo"] = "local"
+    concurrency: int = Field(default=2, ge=1, le=1024)
+    """Steps at once."""
+    apply_wait: Duration = "30m"
+    """How long an apply waits for a run before it ends as waiting."""
+
+
+class Registry(SpecModel):
+    """The model registry (MLflow)."""
+
+    tracking_uri: str | None = None
+    """URL of a tracking server; by default a SQLite file and a folder of the workspace."""
+
+
+class FeatureStore(SpecModel):
+    """The feature store (Feast)."""
+
+    offline: Literal["file", "duckdb"] = "duckdb"
+    online: Literal["sqlite"] = "sqlite"
+
+
+class Approvals(SpecModel):
+    """Who must agree before a plan is applied."""
+
+    required: int = Field(default=0, ge=0, le=16)
+    """How many members of `teams` must approve, the author not counted."""
+    teams: Items[TeamRef] = ()
+
+
+class Window(SpecModel):
+    """A time in which applies are allowed (`allow`) or frozen (`freeze`)."""
+
+    action: Literal["allow", "freeze"] = "allow"
+    cron: str
+    """When it starts, as a cron expression."""
+    duration: Duration
+    timezone: str = "UTC"
+
+
+class Drift(SpecModel):
+    """What is done about reality that went its own way."""
+
+    interval: Duration | None = None
+    """How often the loop looks; by default only on request."""
+    action: Literal["report", "heal"] = "report"
+
+
+class EnvironmentSpec(SpecModel):
+    """A place that specs are applied to."""
+
+    target: Literal["local", "kubernetes", "aws", "gcp", "azure"] = "local"
+    """The platform that the specs become resources of."""
+    extends: EnvironmentRef | None = None
+    """An environment whose fields hold where this one sets none."""
+    cluster: Cluster | None = None
+    cloud: Cloud | None = None
+    state: State = Field(default_factory=State)
+    secret_stores: Items[SecretStore] = ()
+    runner: Runner = Field(default_factory=Runner)
+    registry: Registry = Field(default_factory=Registry)
+    feature_store: FeatureStore = Field(default_factory=FeatureStore)
+    approvals: Approvals = Field(default_factory=Approvals)
+    windows: Items[Window] = ()
+    drift: Drift = Field(default_factory=Drift)
+    paused: bool = False
+    """Refuses every apply while true."""
+    allowed_estimators: Items[str] = ()
+    """Estimators that the step `train` may import beside scikit-learn's, as dotted names or `package.*`."""
+    allow_dirty: bool = False
+    """Lets `apply` use a working tree that is not committed; the ledger records it as such."""
+    max_deletes: float = Field(default=0.5, ge=0, le=1)
+    """The share of an environment's resources that a plan may delete without `--confirm-deletes`."""

@@ -1,0 +1,1 @@
+"""What a spec becomes: pure functions from resolved specs to resources. No I/O."""

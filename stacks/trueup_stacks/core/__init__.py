@@ -1,0 +1,1 @@
+"""Resources as data, stacks, outputs, and what a target is."""

@@ -1,0 +1,127 @@
+"""What a target is: a table from kinds to pure functions, and what it does not honour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from trueup_specs.core.envelope import Document, EnvValue, SecretKeyRef
+from trueup_specs.core.references import Key
+from trueup_specs.kinds.environment.spec import EnvironmentSpec
+from trueup_stacks.core.resources import Address, Resource, Secret, StackId
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFact:
+    """What is known of a data source's content: a fingerprint, and where the provider reads it.
+
+    `fingerprint` is a content hash, ETag, cursor value or `unknown`; `url` is `home:…` for a file of the repository.
+    `volatile` sources may change without a commit.
+    """
+
+    fingerprint: str
+    url: str
+    volatile: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What compile must know that no spec says. Looked up by the caller, so that compile stays pure."""
+
+    trees: Mapping[str, str] = field(default_factory=dict)
+    """Object id of each file or folder that a spec names (`Pipeline.code`, `lockfile`, data files), by path."""
+    sources: Mapping[Key, SourceFact] = field(default_factory=dict)
+    """By DataSource."""
+    accepted: Mapping[tuple[str, Key], int] = field(default_factory=dict)
+    """The model version that the ledger holds as accepted, by (environment, Model)."""
+
+
+class Catalog(Protocol):
+    """The documents of one environment, as a target sees them: overlays, defaults and references resolved."""
+
+    @property
+    def project(self) -> str:
+        """The workspace's name, which is the Pulumi project's."""
+        ...
+
+    @property
+    def environment(self) -> str: ...
+
+    @property
+    def settings(self) -> EnvironmentSpec:
+        """The environment's spec, with what it extends."""
+        ...
+
+    @property
+    def facts(self) -> Facts: ...
+
+    def of_kind(self, kind: str) -> Iterable[Document]:
+        """Sorted by key."""
+        ...
+
+    def bound(self, document: Document, kind: str, text: str) -> Document:
+        """The document that a reference in `document` means; it is there, since validation passed."""
+        ...
+
+    def fingerprint(self, key: Key) -> str:
+        """The digest of the document's meaning and its upstreams'."""
+        ...
+
+
+class Compiled(Protocol):
+    """The resources emitted so far, for those that come later in the order of kinds."""
+
+    def resources_of(self, key: Key) -> tuple[Resource, ...]: ...
+
+    def find(self, key: Key, type: str) -> Resource:
+        """The one resource of a type that a document became."""
+        ...
+
+
+Emit = Callable[[Document, Catalog, Compiled], Iterable[Resource]]
+
+
+@dataclass(frozen=True, slots=True)
+class Unhonoured:
+    """A field that a target cannot honour: setting it to anything but its default is an error at plan."""
+
+    path: str
+    """Dotted, with `[]` for any item: `spec.predictor.image`, `spec.lifecycle[].transitions`."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class KindSupport:
+    """How a target supports one kind: the function, and the fields that it does not honour."""
+
+    emit: Emit
+    unhonoured: tuple[Unhonoured, ...] = ()
+    no_resource: tuple[str, ...] = ()
+    """Dotted fields that Trueup itself acts on (promotion, gates' verdicts, …) and that become no property."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A platform. `kinds` is in the order of compilation: what is referred to comes first."""
+
+    name: str
+    kinds: Mapping[str, KindSupport]
+
+
+def stack_of(document: Document, catalog: Catalog, layer: str) -> StackId:
+    """The stack of a document's resources."""
+    return StackId(catalog.environment, document.key.namespace or "workspace", layer)
+
+
+def address_of(document: Document, catalog: Catalog, layer: str, type: str, suffix: str = "") -> Address:
+    """The address of a document's resource: named like the document."""
+    return Address(stack_of(document, catalog, layer), type, document.key.name + suffix)
+
+
+def env_value(value: EnvValue) -> str | Secret:
+    """An environment value as a property."""
+    if isinstance(value, SecretKeyRef):
+        ref = value.secret_ref
+        return Secret(ref.store, ref.name, ref.key)
+    return value

@@ -30,4 +30,4 @@ def _plain(value: Json) -> rfc8785._impl._Value:
         return [_plain(v) for v in value]
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 2**53 - 1:
         return f"integer:{value}"
-    return value  # type: ignore[return-value]
+    return value

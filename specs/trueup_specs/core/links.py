@@ -84,7 +84,7 @@ def _walk(node: _Node, value: typing.Any, path: Path) -> Iterator[tuple[Path, st
         for name, item in value.items():
             yield from _walk(inner, item, (*path, name))
     else:
-        for field, alias, child in _plan(type(value)):
+        for field, alias, child in _plan(value.__class__):
             yield from _walk(child, getattr(value, field), (*path, alias))
 
 

@@ -93,7 +93,7 @@ class Options:
     metadata: frozenset[str] = frozenset()
     """Top-level properties that describe only (owner, labels, description): never part of the fingerprint."""
     volatile: frozenset[str] = frozenset()
-    """Top-level properties that may change without approval and without a step (wait times, `latest` data cursors)."""
+    """Top-level properties that may change without approval (wait times, `latest` data); never part of the fingerprint."""
     holds_data: bool = False
 
 

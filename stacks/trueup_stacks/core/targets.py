@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from trueup_specs.core.envelope import Document, EnvValue, SecretKeyRef
 from trueup_specs.core.references import Key
@@ -35,6 +35,9 @@ class Facts:
     """By DataSource."""
     accepted: Mapping[tuple[str, Key], int] = field(default_factory=dict)
     """The model version that the ledger holds as accepted, by (environment, Model)."""
+    runs: Mapping[Key, Mapping[str, Any]] = field(default_factory=dict)
+    """The encoded inputs of the run that the ledger records for each Model of this environment: a run is made anew only
+    where its meaning differs, so that an added column does not train again."""
 
 
 class Catalog(Protocol):

@@ -1,0 +1,165 @@
+"""Compile: from a catalog to stacks of resources. Called by the workspace; pure, no I/O, no Pulumi."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+
+from trueup.compile.fields import unhonoured
+from trueup.resolve.catalog import Catalog
+from trueup_specs.core.diagnostics import Diagnostic, Severity
+from trueup_specs.core.positions import Location
+from trueup_specs.core.references import Key
+from trueup_stacks.core.resources import Address, Resource, Stack, StackId, outputs_of
+from trueup_stacks.targets import TARGETS
+
+COMPILER_VERSION = "1"
+"""Raised when the same specs compile to other resources."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """The stacks of an environment, in waves: those of one wave do not depend on each other."""
+
+    stacks: Mapping[StackId, Stack] = field(default_factory=dict)
+    waves: tuple[tuple[StackId, ...], ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    def resources(self) -> Iterator[Resource]:
+        """Every resource, wave by wave."""
+        for wave in self.waves:
+            for stack in wave:
+                yield from self.stacks[stack].resources
+
+    def find(self, address: Address) -> Resource | None:
+        """The resource at an address."""
+        stack = self.stacks.get(address.stack)
+        return next((r for r in stack.resources if r.address == address), None) if stack else None
+
+
+class _Emitted:
+    """The resources emitted so far (`trueup_stacks.core.targets.Compiled`)."""
+
+    def __init__(self) -> None:
+        self.by_document: dict[Key, tuple[Resource, ...]] = {}
+
+    def resources_of(self, key: Key) -> tuple[Resource, ...]:
+        return self.by_document.get(key, ())
+
+    def find(self, key: Key, type: str) -> Resource:
+        for resource in self.resources_of(key):
+            if resource.address.type == type:
+                return resource
+        raise KeyError(f"{key} became no {type}")
+
+
+def compile_catalog(catalog: Catalog) -> Compilation:
+    """The stacks of a catalog, with an error for each field that the target does not honour."""
+    target = TARGETS.get(catalog.settings.target)
+    if target is None:
+        return Compilation(diagnostics=(_no_target(catalog),))
+    emitted = _Emitted()
+    diagnostics: list[Diagnostic] = []
+    for kind, support in target.kinds.items():
+        for document in catalog.of_kind(kind):
+            diagnostics.extend(unhonoured(document, support, catalog))
+            emitted.by_document[document.key] = tuple(support.emit(document, catalog, emitted))
+    diagnostics.extend(_not_supported(catalog, frozenset(target.kinds)))
+    diagnostics.extend(_unpromoted(catalog, emitted))
+    stacks = _stacks([r for found in emitted.by_document.values() for r in found])
+    try:
+        waves = _waves(stacks)
+    except CycleError as cycle:
+        return Compilation(stacks, (), (*diagnostics, _cycle(catalog, cycle, stacks)))
+    return Compilation(stacks, waves, tuple(diagnostics))
+
+
+def _stacks(resources: list[Resource]) -> dict[StackId, Stack]:
+    grouped: dict[StackId, list[Resource]] = {}
+    for resource in resources:
+        grouped.setdefault(resource.address.stack, []).append(resource)
+    return {id: Stack(id, _ordered(found)) for id, found in sorted(grouped.items())}
+
+
+def _ordered(resources: list[Resource]) -> tuple[Resource, ...]:
+    """Dependencies first, so that a program can make them in this order."""
+    by_address = {r.address: r for r in resources}
+    graph = {
+        r.address: sorted({*r.depends_on, *(o.address for o in outputs_of(r.properties))} & set(by_address))
+        for r in resources
+    }
+    return tuple(by_address[a] for a in TopologicalSorter(graph).static_order())
+
+
+def _waves(stacks: Mapping[StackId, Stack]) -> tuple[tuple[StackId, ...], ...]:
+    sorter = TopologicalSorter({id: sorted(s.upstream() & set(stacks)) for id, s in stacks.items()})
+    sorter.prepare()
+    waves = []
+    while sorter.is_active():
+        ready = tuple(sorted(sorter.get_ready()))
+        waves.append(ready)
+        sorter.done(*ready)
+    return tuple(waves)
+
+
+def _location(catalog: Catalog, key: Key) -> Location:
+    document = catalog.get(key)
+    return Location(document.source.file if document else "")
+
+
+def _no_target(catalog: Catalog) -> Diagnostic:
+    name = catalog.settings.target
+    known = ", ".join(sorted(TARGETS))
+    return Diagnostic(
+        "TRU2001",
+        Severity.ERROR,
+        f"Environment {catalog.environment!r} has the target {name!r}, which this version cannot compile for.",
+        _location(catalog, Key("Environment", "", catalog.environment)),
+        detail=f"Known targets: {known}.",
+    )
+
+
+def _not_supported(catalog: Catalog, kinds: frozenset[str]) -> Iterator[Diagnostic]:
+    for key, document in sorted(catalog.documents.items()):
+        if key.kind in kinds or key.kind in ("Environment", "Team", "Policy", "Overlay", "Workspace"):
+            continue
+        yield Diagnostic(
+            "TRU2004",
+            Severity.ERROR,
+            f"{key} cannot exist in environment {catalog.environment!r}: the target {catalog.settings.target!r} has no {key.kind}.",
+            Location(document.source.file),
+            fix="Limit the document with metadata.environments, or choose another target.",
+        )
+
+
+def _unpromoted(catalog: Catalog, emitted: _Emitted) -> Iterator[Diagnostic]:
+    for endpoint in catalog.of_kind("Endpoint"):
+        if not emitted.resources_of(endpoint.key):
+            yield Diagnostic(
+                "TRU2003",
+                Severity.NOTE,
+                f"{endpoint.key} waits: no version of its model has been promoted to {catalog.environment!r} yet.",
+                Location(endpoint.source.file),
+                fix=f"Apply the environment that trains the model, then `trueup promote` it to {catalog.environment}.",
+            )
+
+
+def _cycle(catalog: Catalog, cycle: CycleError, stacks: Mapping[StackId, Stack]) -> Diagnostic:
+    ring: list[StackId] = cycle.args[1]
+    links = []
+    for before, after in itertools.pairwise(ring):
+        for resource in stacks[after].resources:
+            used = {a.stack for a in resource.depends_on} | {o.address.stack for o in outputs_of(resource.properties)}
+            if before in used:
+                links.append(f"{resource.origin} (in {after}) needs something of {before}")
+                break
+    return Diagnostic(
+        "TRU2005",
+        Severity.ERROR,
+        f"Stacks depend on each other in a circle: {' → '.join(map(str, ring))}.",
+        _location(catalog, Key("Environment", "", catalog.environment)),
+        detail="; ".join(links),
+        fix="Move one of the documents to the other namespace.",
+    )

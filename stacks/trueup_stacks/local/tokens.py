@@ -1,0 +1,13 @@
+"""The native provider's type tokens, as the target `local` emits them."""
+
+TABLE = "trueup:data:Table"
+BUCKET = "trueup:data:Bucket"
+ENTITY = "trueup:features:Entity"
+FEATURE_VIEW = "trueup:features:FeatureView"
+FEATURE_SERVICE = "trueup:features:FeatureService"
+RUN = "trueup:run:Run"
+GATE = "trueup:run:Gate"
+REGISTERED_MODEL = "trueup:registry:RegisteredModel"
+ALIAS = "trueup:registry:Alias"
+SERVICE = "trueup:serve:Service"
+GATEWAY = "trueup:serve:Gateway"

@@ -1,0 +1,98 @@
+"""From Pulumi type tokens to the classes of the `pulumi_*` SDKs. Used by `program.py` only; imports an SDK when a token needs it.
+
+An SDK registers its resource modules with the Pulumi runtime when it is imported; that registry is the map from token to class,
+so no naming rule has to be guessed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+NATIVE = "trueup:"
+"""Tokens of the native provider."""
+
+Constructor = Callable[[str, Mapping[str, Any], Any], Any]
+"""(name, properties by their registry names, options) → the Pulumi resource."""
+
+
+class UnknownType(LookupError):
+    """A type token that no installed SDK has a class for."""
+
+
+def is_native(token: str) -> bool:
+    """Whether the native provider serves the type."""
+    return token.startswith(NATIVE)
+
+
+def snake(name: str) -> str:
+    """The Python name of a registry property: `publicAccessBlock` → `public_access_block`, `clusterIP` → `cluster_ip`."""
+    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", name))
+    return spaced.lower()
+
+
+@lru_cache(maxsize=512)
+def resource_class(token: str) -> type[Any]:
+    """The SDK's class of a token such as `kubernetes:apps/v1:Deployment`. Raises UnknownType, saying what to install."""
+    from pulumi.runtime import rpc
+
+    package, module, _ = token.split(":")
+    try:
+        root = importlib.import_module(f"pulumi_{package.replace('-', '_')}")
+    except ImportError as error:
+        raise UnknownType(
+            f"The resource type {token} needs the Python package pulumi_{package}, which is not installed. "
+            f"Install Trueup with the extra `{package}`."
+        ) from error
+    registered = rpc.get_resource_module(package, module, "")
+    info = registered.mod_info if registered is not None else {"classes": {}}
+    if token not in info["classes"]:
+        raise UnknownType(f"The installed {root.__name__} has no class for the resource type {token}.")
+    found: type[Any] = getattr(importlib.import_module(info["fqn"]), info["classes"][token])
+    return found
+
+
+def constructor(token: str) -> Constructor:
+    """What builds a resource of a type: top-level names become the class's, nested dictionaries go in as they are."""
+    if _is_custom(token):
+        return _custom(token)
+    cls = resource_class(token)
+
+    def build(name: str, properties: Mapping[str, Any], options: Any) -> Any:
+        given = {snake(k): v for k, v in properties.items() if not _is_header(token, k)}
+        return cls(name, opts=options, **given)
+
+    return build
+
+
+def _is_header(token: str, name: str) -> bool:
+    """`apiVersion` and `kind` of a Kubernetes object are in its token already."""
+    return token.startswith("kubernetes:") and name in ("apiVersion", "kind")
+
+
+def _is_custom(token: str) -> bool:
+    """Whether a Kubernetes token is of a custom resource, which no class of the SDK stands for."""
+    if not token.startswith("kubernetes:"):
+        return False
+    try:
+        resource_class(token)
+    except UnknownType:
+        return "." in token.split(":")[1]
+    return False
+
+
+def _custom(token: str) -> Constructor:
+    _, version, kind = token.split(":")
+
+    def build(name: str, properties: Mapping[str, Any], options: Any) -> Any:
+        apiextensions = importlib.import_module("pulumi_kubernetes.apiextensions")
+        metadata = properties.get("metadata")
+        rest = {k: v for k, v in properties.items() if k not in ("metadata", "apiVersion", "kind")}
+        return apiextensions.CustomResource(
+            name, api_version=version, kind=kind, metadata=metadata, others=rest, opts=options
+        )
+
+    return build

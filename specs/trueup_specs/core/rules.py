@@ -6,14 +6,19 @@ bad example is found and the good one is not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
 
 from trueup_specs.core.diagnostics import Severity
-from trueup_specs.core.envelope import Document
+from trueup_specs.core.envelope import Document, SpecModel
 from trueup_specs.core.positions import Path
 from trueup_specs.core.references import Key, qualified
+
+
+S = TypeVar("S", bound=SpecModel)
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,8 @@ class Index(Protocol):
 class Rule:
     """Base of all rules. The docstring of a subclass is its message and its documentation; it must have one.
 
-    A rule must be pure: the same document and index give the same findings, whatever ran before.
+    A rule must be pure: the same document and index give the same findings, whatever ran before. `good` and `bad` are
+    YAML documents without `apiVersion`; a first line `# files: a.py, b.csv` names files of the tree beside them.
     """
 
     code: ClassVar[str]
@@ -60,23 +66,39 @@ class Rule:
     good: ClassVar[str]
     bad: ClassVar[str]
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, abstract: bool = False) -> None:
+        if abstract:
+            return
         missing = [n for n in ("code", "reason", "good", "bad") if not hasattr(cls, n)]
         if missing or not cls.__doc__:
             raise TypeError(f"rule {cls.__name__} lacks {', '.join(missing) or 'a docstring'}")
+        cls.good, cls.bad = inspect.cleandoc(cls.good), inspect.cleandoc(cls.bad)
 
     def check(self, document: Document, index: Index) -> Iterator[Finding]:
         """Yield what is wrong in `document`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no check")
 
 
-@dataclass(frozen=True)
+class SpecRule(Rule, Generic[S], abstract=True):
+    """A rule about documents of one kind: `find` gets the spec as its model."""
+
+    def check(self, document: Document, index: Index) -> Iterator[Finding]:
+        return self.find(cast(S, document.spec), document, index)
+
+    def find(self, spec: S, document: Document, index: Index) -> Iterator[Finding]:
+        """Yield what is wrong in `document`, whose spec is `spec`."""
+        raise NotImplementedError(f"{type(self).__name__} has no find")
+
+
+@dataclass(frozen=True, eq=False)
 class MemoryIndex:
     """An `Index` over documents in memory."""
 
     documents: Mapping[Key, Document]
     tree: frozenset[str] = frozenset()
     _kinds: dict[str, list[Document]] = field(default_factory=dict, repr=False)
+    _sources: dict[str, dict[Key, list[Document]]] = field(default_factory=dict, repr=False)
+    _derived: dict[Callable[[Index], Any], Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         for document in self.documents.values():
@@ -89,14 +111,41 @@ class MemoryIndex:
         return self._kinds.get(kind, ())
 
     def targeted_by(self, kind: str, key: Key) -> Iterable[Document]:
+        found = self._sources.get(kind)
+        if found is None:
+            found = self._sources[kind] = self._referring(kind)
+        return found.get(key, ())
+
+    def _referring(self, kind: str) -> dict[Key, list[Document]]:
         from trueup_specs.core.links import references
 
+        found: dict[Key, list[Document]] = {}
         for document in self.of_kind(kind):
-            if any(link.key == key for link in references(document)):
-                yield document
+            for key in dict.fromkeys(link.key for link in references(document)):
+                found.setdefault(key, []).append(document)
+        return found
 
     def files(self) -> frozenset[str]:
         return self.tree
+
+
+def derived(index: Index, compute: Callable[[Index], V]) -> V:
+    """`compute(index)`, computed once for a `MemoryIndex`: for what a rule would otherwise compute for each document."""
+    if not isinstance(index, MemoryIndex):
+        return compute(index)
+    if compute not in index._derived:
+        index._derived[compute] = compute(index)
+    return cast(V, index._derived[compute])
+
+
+def repeated(items: Iterable[V]) -> Iterator[tuple[int, int, V]]:
+    """Each item that stood before: its position, the position of the first one, and the item."""
+    first: dict[V, int] = {}
+    for position, item in enumerate(items):
+        if item in first:
+            yield position, first[item], item
+        else:
+            first[item] = position
 
 
 def lookup(index: Index, kind: str, text: str, namespace: str) -> Document | None:

@@ -1,0 +1,116 @@
+"""The identity of processes, so that what is killed is what was recorded, on this machine and since this boot.
+
+Called by `locks.py` (is the owner alive?), `command.py` (who is the CLI?) and `recovery.py` (end what an interrupted apply left).
+A process id alone is never trusted: ids are used again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+MARK = "TRUEUP_OPERATION"
+"""The variable that holds an operation's token in the environment of the CLI and of what it starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A process, unmistakably: host, boot, id and when it started."""
+
+    host: str
+    boot: str
+    pid: int
+    started: str
+
+    @property
+    def local(self) -> bool:
+        """Whether it is of this host and of its current boot."""
+        return self.host == socket.gethostname() and self.boot == boot_id()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs. Only meaningful for a process of this host; after a reboot it is not."""
+        return self.local and started_at(self.pid) == self.started
+
+
+def identify(pid: int | None = None) -> Identity:
+    """The identity of a running process, by default this one. Raises ProcessLookupError for one that is gone."""
+    pid = os.getpid() if pid is None else pid
+    started = started_at(pid)
+    if started is None:
+        raise ProcessLookupError(f"There is no process {pid}.")
+    return Identity(socket.gethostname(), boot_id(), pid, started)
+
+
+def boot_id() -> str:
+    """What changes with each boot of the machine."""
+    path = Path("/proc/sys/kernel/random/boot_id")
+    return path.read_text().strip() if path.exists() else str(int(psutil.boot_time()))
+
+
+def started_at(pid: int) -> str | None:
+    """When a process started, in the kernel's own units, so that a corrected clock changes nothing; None where it is gone."""
+    stat = Path(f"/proc/{pid}/stat")
+    if Path("/proc/self/stat").exists():
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        return None if fields[0] in "ZX" else fields[19]
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.1f}"
+    except psutil.NoSuchProcess:
+        return None
+
+
+def end_operation(token: str, session: int | None) -> tuple[int, ...]:
+    """Kills what is left of an operation: the members of its CLI's session that carry its token. Gives their ids.
+
+    The CLI runs in a session of its own, which its plugins share. What an apply starts to outlive it (runs, servers) has other
+    sessions and is never touched. Without a recorded session only processes named `pulumi…` count.
+    """
+    found = list(_members(token, session))
+    for process in found:
+        try:
+            process.send_signal(signal.SIGKILL)
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(found, timeout=5)
+    return tuple(p.pid for p in found)
+
+
+def _members(token: str, session: int | None) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter(["pid"]):
+        try:
+            if process.pid == os.getpid() or process.environ().get(MARK) != token:
+                continue
+            if os.getsid(process.pid) == session or process.name().startswith("pulumi"):
+                yield process
+        except (psutil.Error, OSError):
+            continue
+
+
+def interrupt(pid: int) -> None:
+    """Asks a CLI to stop: the first time it lets running operations end."""
+    try:
+        os.kill(pid, signal.SIGINT)
+    except ProcessLookupError:
+        return
+
+
+def end_group(pid: int, grace: float = 0.0) -> None:
+    """Kills the process group that `pid` leads, after `grace` seconds."""
+    if grace:
+        time.sleep(grace)
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return

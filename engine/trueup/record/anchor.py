@@ -1,0 +1,53 @@
+"""The anchor: the ledger's head, kept in a file beside the state. Written by `ledger` after each append.
+
+With it, `verification` finds a ledger whose end was cut off or that was rewritten as a whole: two things that a chain of
+hashes cannot tell by itself.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from trueup.record.events import Entry, LedgerError
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """The newest entry that was written from here."""
+
+    head: str
+    sequence: int
+    ref: str
+
+
+def write(path: Path, entry: Entry, ref: str) -> None:
+    """Move the anchor forward to an entry; an anchor that is further already stays, since other writers share it.
+
+    Raises OSError where the file cannot be written.
+    """
+    from filelock import FileLock
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        known = read(path)
+        if known and known.ref == ref and known.sequence >= entry.sequence and known.head != entry.replayed:
+            return
+        fresh = path.with_name(f".{path.name}.new")
+        fresh.write_text(json.dumps(asdict(Anchor(entry.id, entry.sequence, ref)), indent=1) + "\n", encoding="utf-8")
+        fresh.replace(path)
+
+
+def read(path: Path) -> Anchor | None:
+    """The anchor in a file, or None where there is no file. Raises LedgerError for a file that is no anchor."""
+    try:
+        form = json.loads(path.read_text(encoding="utf-8"))
+        return Anchor(str(form["head"]), int(form["sequence"]), str(form["ref"]))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        raise LedgerError(
+            f"The ledger's anchor {path} cannot be read. Verify the ledger without it, then delete the file: the next entry "
+            "writes it anew."
+        ) from None

@@ -1,0 +1,37 @@
+"""Ports that servers listen at. Called when a service or a gateway is made; a port once chosen is kept in its settings."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Collection
+
+
+def free(address: str = "127.0.0.1", avoid: Collection[int] = ()) -> int:
+    """A port that no one listens at, chosen by the kernel, outside of `avoid`."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.bind((address, 0))
+            port = int(probe.getsockname()[1])
+        if port not in avoid:
+            return port
+
+
+def taken(port: int, address: str = "127.0.0.1") -> bool:
+    """Whether another socket listens at the port. (SO_REUSEADDR passes over connections that are only closing.)"""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+            probe.listen(1)
+        except OSError:
+            return True
+    return False
+
+
+def shared(port: int, address: str = "127.0.0.1") -> socket.socket:
+    """A bound socket that processes of the same user may bind beside this one, so that a successor listens before the old one ends."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sock.bind((address, port))
+    return sock

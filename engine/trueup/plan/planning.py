@@ -117,9 +117,9 @@ def _restoring(resource: Resource, old: RecordedResource, recorded: Recorded, se
     if drifted := seen.drifted.get(address):
         back = tuple(PropertyChange(c.path, c.desired, c.recorded) for c in drifted)
         return _made(resource, Action.UPDATE, back, recorded, exempt="drift", reason="it was changed outside Trueup")
-    if old.status == "waiting":
+    if old.status in ("waiting", "failed"):
         return _made(resource, Action.UPDATE, (), recorded, exempt="resume", reason=old.reason or "it is not finished")
-    if address in seen.unready:
+    if address in seen.unready and old.status != "held":
         return _made(resource, Action.UPDATE, (), recorded, exempt="drift", reason=seen.unready[address])
     return None
 

@@ -1,0 +1,85 @@
+"""What the ledger records of a stack that was applied: desired inputs, ids, and the outputs that plans need. Pure.
+
+Called by the workspace after each stack. Outputs never hold secrets: the driver left them out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trueup.apply.outcome import StackResult
+from trueup.plan.recorded import RecordedResource, RecordedStack
+from trueup.record.updates import StackUpdate
+from trueup_stacks.core.resources import Address, Resource, Stack, encode
+
+HELD = "held"
+
+
+def stack_update(
+    stack: Stack,
+    result: StackResult,
+    before: RecordedStack | None,
+    read: Mapping[Address, frozenset[str]],
+    commit: str,
+    compiler: str,
+) -> StackUpdate:
+    """The update of the ledger after `result`.
+
+    `read` names the outputs that other resources read, by address. The stack's commit and digest advance only when every step is
+    done or held.
+    """
+    failed = {
+        s.address for s in result.steps if s.status in ("failed", "skipped") and s.address not in result.not_ready
+    }
+    there = [r for r in stack.resources if r.address in result.ids and r.address not in failed]
+    resources = tuple(recorded(r, result, read.get(r.address, frozenset())) for r in there)
+    gone = [a for a in (before.resources if before else {}) if a not in result.ids]
+    settled = result.ok and all(r.status in ("done", HELD) for r in resources) and len(there) == len(stack.resources)
+    return StackUpdate(
+        stack.id,
+        resources=resources,
+        removed=tuple(sorted(gone)),
+        commit=commit if settled else None,
+        digest=stack.digest if settled else "",
+        compiler=compiler if settled else None,
+        destroyed=settled and not stack.resources,
+    )
+
+
+def recorded(resource: Resource, result: StackResult, read: frozenset[str]) -> RecordedResource:
+    """A resource as it was applied."""
+    address = resource.address
+    outputs = {k: v for k, v in result.outputs.get(address, {}).items() if _kept(resource, k, read)}
+    reason = result.not_ready.get(address, "")
+    return RecordedResource(
+        address=address,
+        origin=str(resource.origin),
+        digest=resource.digest,
+        fingerprint=resource.fingerprint,
+        properties={k: encode(v) for k, v in resource.properties.items()},
+        id=result.ids.get(address, ""),
+        outputs=outputs,
+        status=status_of(outputs, reason),
+        reason=reason,
+        holds_data=resource.options.holds_data,
+        protect=resource.options.protect,
+        retain=resource.options.retain,
+        metadata=tuple(sorted(resource.options.metadata)),
+        volatile=tuple(sorted(resource.options.volatile)),
+    )
+
+
+def status_of(outputs: Mapping[str, Any], reason: str) -> str:
+    """`held` where a gate did not pass, `waiting` where a run goes on, `failed` where something is not ready, else `done`."""
+    if outputs.get("verdict") == HELD:
+        return HELD
+    if not reason:
+        return "done"
+    return "waiting" if reason.lower().startswith("waiting") else "failed"
+
+
+def _kept(resource: Resource, name: str, read: frozenset[str]) -> bool:
+    if name in read:
+        return True
+    return resource.address.type.startswith("trueup:") and name not in resource.properties

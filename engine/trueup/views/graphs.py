@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Literal
+from typing import Any, Literal
 
 from trueup_specs.core.references import Key
 
@@ -52,7 +52,7 @@ def mermaid(edges: Iterable[tuple[Key, Key]], nodes: Iterable[Key], changed: Abs
 
 def dot(edges: Iterable[tuple[Key, Key]], nodes: Iterable[Key], changed: AbstractSet[Key] = frozenset()) -> str:
     """The graph in Graphviz's language."""
-    return _digraph(edges, nodes, changed).source
+    return str(_digraph(edges, nodes, changed).source)
 
 
 def svg(edges: Iterable[tuple[Key, Key]], nodes: Iterable[Key], changed: AbstractSet[Key] = frozenset()) -> str:
@@ -68,7 +68,7 @@ def svg(edges: Iterable[tuple[Key, Key]], nodes: Iterable[Key], changed: Abstrac
         ) from None
 
 
-def _digraph(edges: Iterable[tuple[Key, Key]], nodes: Iterable[Key], changed: AbstractSet[Key]):  # type: ignore[no-untyped-def]
+def _digraph(edges: Iterable[tuple[Key, Key]], nodes: Iterable[Key], changed: AbstractSet[Key]) -> Any:
     import graphviz
 
     graph = graphviz.Digraph("lineage", graph_attr={"rankdir": "LR"}, node_attr={"fontname": "sans-serif"})

@@ -1,0 +1,40 @@
+# Everything a user or CI needs. `make demo` shows the whole loop, `make test` proves it.
+.PHONY: demo test check bench soak schemas capabilities environment
+SHELL := /bin/bash
+PYTHON_VERSION ?= 3.11
+VENV := .venv
+BIN := $(VENV)/bin
+
+demo: environment   ## Validate, plan and apply the quickstart, predict, and show the ledger.
+	$(BIN)/trueup demo
+
+test: check   ## Lint, types, contracts, generated files, and every test.
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not soak"
+
+check: environment   ## Lint, types, import contracts, generated schemas and documentation.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m trueup_specs.core.schemas --check
+	$(BIN)/python -m trueup_specs.core.documentation --check
+
+schemas: environment   ## Write schemas/ and the kinds' READMEs anew.
+	$(BIN)/python -m trueup_specs.core.schemas
+	$(BIN)/python -m trueup_specs.core.documentation
+
+bench: environment   ## Measure the numbers of the design; run it on an idle machine.
+	$(BIN)/python -m pytest tests/bench -m "bench" -s -p no:cacheprovider
+
+soak: environment   ## The long counts.
+	TRUEUP_SOAK=1 $(BIN)/pytest -m "slow or soak" tests/soak tests/unit/apply
+
+capabilities: environment   ## List what tests prove, and prove each by taking the named function away.
+	$(BIN)/python tests/capabilities.py
+
+environment: $(VENV)/.synced
+
+$(VENV)/.synced: uv.lock pyproject.toml
+	@test -x $(BIN)/uv || { command -v uv >/dev/null || { python3 -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --quiet uv; }; }
+	@PATH="$(CURDIR)/$(VENV)/uv/bin:$(CURDIR)/$(BIN):$$PATH" uv sync --quiet --python $(PYTHON_VERSION) --all-extras --frozen
+	@touch $@

@@ -1,0 +1,68 @@
+"""Drivers, secrets and states of an environment: where Pulumi's side is put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from trueup.apply.backend import Backend
+from trueup.apply.backend import resolve as resolve_backend
+from trueup.apply.checkpoints import Checkpoint
+from trueup.apply.checkpoints import locate as locate_checkpoint
+from trueup.apply.checkpoints import read as read_checkpoint
+from trueup.apply.cli import ensure_cli
+from trueup.apply.outcome import Event
+from trueup.apply.pulumi import Driver
+from trueup.plan.recorded import Recorded
+from trueup.resolve.catalog import Catalog
+from trueup.workspace.opening import Workspace
+from trueup.workspace.planning import Prepared
+from trueup_specs.kinds.environment.spec import EnvironmentSpec
+from trueup_stacks.core.resources import Secret, StackId
+
+
+def backend_of(workspace: Workspace, settings: EnvironmentSpec) -> Backend:
+    """The Pulumi backend of an environment."""
+    return resolve_backend(settings.state, workspace.home)
+
+
+def driver_of(
+    workspace: Workspace, catalog: Catalog, on_event: Callable[[Event], None], progress: Callable[[str], None] | None = None
+) -> Driver:
+    """The driver of an environment's stacks; finds, installs or builds the Pulumi CLI."""
+
+    def say(line: str) -> None:
+        on_event(Event(StackId(catalog.environment, "pulumi", "cli"), "log", message=line))
+
+    cli = ensure_cli(progress or say)
+    return Driver(
+        workspace.name, backend_of(workspace, catalog.settings), workspace.home, cli, _variables(catalog.settings)
+    )
+
+
+def _variables(settings: EnvironmentSpec) -> dict[str, str]:
+    found: dict[str, str] = {}
+    if settings.cloud is not None:
+        found |= {"AWS_REGION": settings.cloud.region, "GOOGLE_REGION": settings.cloud.region}
+    if settings.cluster is not None and settings.cluster.kubeconfig:
+        found["KUBECONFIG"] = settings.cluster.kubeconfig
+    return found
+
+
+def states_of(workspace: Workspace, catalog: Catalog, recorded: Recorded) -> list[Checkpoint]:
+    """The Pulumi states of an environment's recorded stacks, read from a file backend without any process."""
+    backend = backend_of(workspace, catalog.settings)
+    if backend.folder is None:
+        return []
+    found = []
+    for id in sorted(recorded.stacks):
+        path = locate_checkpoint(backend.folder, workspace.name, id) if id.environment == catalog.environment else None
+        if path is not None:
+            found.append(read_checkpoint(path))
+    return found
+
+
+def resolver_of(workspace: Workspace, prepared: Prepared) -> Callable[[Secret], str]:
+    """Resolves secret references from the environment's stores."""
+    from trueup.apply.secrets import resolver
+
+    return resolver(prepared.catalog.settings.secret_stores, workspace.folder)

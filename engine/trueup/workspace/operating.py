@@ -1,0 +1,248 @@
+"""What people do beside plan and apply: status, drift, destroy, down and up, rollback, logs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from trueup import places
+from trueup.apply.outcome import Event as Progress
+from trueup.apply.outcome import StackResult
+from trueup.observe.live import Sight, look
+from trueup.plan.recorded import Recorded, RecordedResource
+from trueup.plan.values import PropertyChange
+from trueup.record.events import DONE, Entry, Event, EventKind
+from trueup.record.updates import PinUpdate, StackUpdate
+from trueup.resolve.catalog import Catalog
+from trueup.workspace.drivers import driver_of, states_of
+from trueup.workspace.opening import Workspace, WorkspaceError
+from trueup_stacks.core.resources import Address, StackId
+
+SERVED = ("trueup:serve:Gateway", "trueup:serve:Service")
+RUN, GATE = "trueup:run:Run", "trueup:run:Gate"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing that is there: what, which version, since when, how it is."""
+
+    document: str
+    resource: str
+    version: str
+    since: datetime | None
+    health: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One resource that is not as recorded."""
+
+    address: Address
+    what: str
+    """`changed`, `gone` or `not ready`."""
+    changes: tuple[PropertyChange, ...] = ()
+    detail: str = ""
+
+
+def sight(workspace: Workspace, catalog: Catalog, recorded: Recorded) -> Sight:
+    """The live native resources of an environment, seen without a Pulumi process."""
+    from trueup.provider.catalogue import component
+
+    return look(workspace.home, states_of(workspace, catalog, recorded), component)
+
+
+def drift(workspace: Workspace, catalog: Catalog, recorded: Recorded) -> tuple[Finding, ...]:
+    """Everything of an environment that is not as recorded."""
+    found = []
+    statuses = {a: r.status for s in recorded.stacks.values() for a, r in s.resources.items()}
+    for address, seen in sorted(sight(workspace, catalog, recorded).seen.items()):
+        if seen.changes:
+            found.append(Finding(address, "changed", seen.changes))
+        elif seen.error:
+            found.append(Finding(address, "not readable", detail=seen.error))
+        elif seen.live is None:
+            found.append(Finding(address, "gone"))
+        elif seen.live.not_ready and statuses.get(address) not in ("held", "waiting"):
+            found.append(Finding(address, "not ready", detail=seen.live.not_ready))
+    return tuple(found)
+
+
+def record_drift(workspace: Workspace, environment: str, found: tuple[Finding, ...]) -> None:
+    """Writes the drift that was found to the ledger."""
+    details = {str(f.address): [c.path for c in f.changes] or f.what for f in found}
+    workspace.ledger.append(Event(EventKind.DRIFT, environment, outcome="found", details={"resources": details}))
+
+
+def status(workspace: Workspace, catalog: Catalog, recorded: Recorded) -> tuple[Row, ...]:
+    """What runs in an environment: version, since when, healthy or not."""
+    since = last_changes(workspace, catalog.environment)
+    seen = sight(workspace, catalog, recorded).seen
+    rows = []
+    for id, stack in sorted(recorded.stacks.items()):
+        if id.environment != catalog.environment:
+            continue
+        for address, resource in sorted(stack.resources.items()):
+            look_at = seen.get(address)
+            health, detail = _health(resource, look_at)
+            rows.append(
+                Row(
+                    resource.origin, f"{address.type} {address.name}", _version(resource), since.get(str(address)), health, detail
+                )
+            )
+    return tuple(rows)
+
+
+def last_changes(workspace: Workspace, environment: str) -> dict[str, datetime]:
+    """When each resource was changed last, from the ledger."""
+    found: dict[str, datetime] = {}
+    for entry in workspace.ledger.entries():
+        event = entry.event
+        if event.environment != environment or event.time is None:
+            continue
+        for step in event.details.get("steps") or ():
+            if isinstance(step, dict) and step.get("status") == "done":
+                found.setdefault(step["resource"], event.time)
+    return found
+
+
+def _health(resource: RecordedResource, seen: Any) -> tuple[str, str]:
+    if resource.status == "held":
+        return "held", _held(resource)
+    if resource.status in ("waiting", "failed"):
+        return resource.status, resource.reason
+    if seen is None:
+        return "recorded", ""
+    if seen.error:
+        return "unreadable", seen.error
+    if seen.live is None:
+        return "gone", ""
+    if seen.changes:
+        return "drifted", ", ".join(c.path for c in seen.changes)
+    return ("unhealthy", seen.live.not_ready) if seen.live.not_ready else ("healthy", _where(resource))
+
+
+def _held(resource: RecordedResource) -> str:
+    outputs = resource.outputs
+    return f"version {outputs.get('candidateVersion')} did not pass; version {outputs.get('acceptedVersion') or 'none'} is in use"
+
+
+def _where(resource: RecordedResource) -> str:
+    return str(resource.outputs.get("url") or "")
+
+
+def _version(resource: RecordedResource) -> str:
+    outputs = resource.outputs
+    for name in ("acceptedVersion", "modelVersion", "version"):
+        if outputs.get(name) is not None:
+            return str(outputs[name])
+    return str(resource.properties.get("version", "") or "") if resource.address.type == "trueup:registry:Alias" else ""
+
+
+def urls(recorded: Recorded, environment: str) -> dict[str, str]:
+    """Where the endpoints of an environment answer: document → URL."""
+    found: dict[str, str] = {}
+    for id, stack in sorted(recorded.stacks.items()):
+        for address, resource in stack.resources.items():
+            base = resource.outputs.get("url")
+            if id.environment != environment or address.type != SERVED[0] or not base:
+                continue
+            for route in resource.properties.get("routes") or ():
+                for backend in route["backends"]:
+                    found[f"Endpoint/{backend['name']}"] = str(base).rstrip("/") + route["path"]
+    return found
+
+
+def destroy(
+    workspace: Workspace, catalog: Catalog, recorded: Recorded, on_event: Callable[[Progress], None], why: str = ""
+) -> list[StackResult]:
+    """Deletes everything of an environment, what depends on others first; what holds data is kept, as its policy says.
+
+    Raises WorkspaceError where a protected resource is in the way: nothing is deleted then.
+    """
+    stacks = {id: s for id, s in recorded.stacks.items() if id.environment == catalog.environment}
+    protected = sorted(str(a) for s in stacks.values() for a, r in s.resources.items() if r.protect)
+    if protected:
+        raise WorkspaceError(f"Protected, so nothing is deleted: {', '.join(protected)}. Take the protection away first.", 7)
+    driver = driver_of(workspace, catalog, on_event)
+    results = []
+    for id in destroy_order(stacks):
+        result = driver.destroy(id, on_event)
+        results.append(result)
+        gone = StackUpdate(id, destroyed=True) if result.ok else StackUpdate(
+            id, removed=tuple(a for a in stacks[id].resources if a not in result.ids), digest=""
+        )
+        workspace.ledger.append(
+            Event(
+                EventKind.DESTROYED,
+                catalog.environment,
+                stack=str(id),
+                outcome=DONE if result.ok else "failed",
+                details={"why": why, "error": result.error} if result.error else {"why": why},
+            ),
+            gone,
+        )
+        if not result.ok:
+            break
+    if all(r.ok for r in results):
+        workspace.ledger.append(Event(EventKind.DESTROYED, catalog.environment, details={"why": why}))
+    return results
+
+
+LAYERS = ("serving", "model", "data", "foundation")
+
+
+def destroy_order(stacks: Any) -> list[StackId]:
+    """Layers from the outside in."""
+    return sorted(stacks, key=lambda s: (LAYERS.index(s.layer) if s.layer in LAYERS else 0, s))
+
+
+def served(workspace: Workspace, recorded: Recorded, environment: str) -> Iterator[tuple[RecordedResource, Path]]:
+    """The supervised servers of an environment, services before gateways, with their folders."""
+    for kind in reversed(SERVED):
+        for id, stack in sorted(recorded.stacks.items()):
+            for address, resource in sorted(stack.resources.items()):
+                if id.environment == environment and address.type == kind:
+                    yield resource, Path(places.resolve(workspace.home, str(resource.properties["folder"])))
+
+
+def down(workspace: Workspace, recorded: Recorded, environment: str) -> list[str]:
+    """Stops the environment's processes; state, tables and the registry stay as they are."""
+    from trueup.serving import control
+
+    stopped = []
+    for resource, folder in reversed(list(served(workspace, recorded, environment))):
+        control.stop(folder)
+        stopped.append(resource.origin)
+    workspace.ledger.append(Event(EventKind.DOWN, environment, details={"documents": stopped}))
+    return stopped
+
+
+def up(workspace: Workspace, recorded: Recorded, environment: str) -> list[str]:
+    """Starts the environment's processes again as they were."""
+    from trueup.serving import control
+
+    started = []
+    for resource, folder in served(workspace, recorded, environment):
+        control.start(folder)
+        started.append(resource.origin)
+    workspace.ledger.append(Event(EventKind.UP, environment, details={"documents": started}))
+    return started
+
+
+def pin(workspace: Workspace, environment: str, commit: str, why: str) -> Entry:
+    """Pins an environment at a commit, as a direct rollback does."""
+    return workspace.ledger.append(
+        Event(EventKind.ROLLED_BACK, environment, commit=commit, details={"why": why} if why else {}),
+        PinUpdate(environment, commit),
+    )
+
+
+def unpin(workspace: Workspace, environment: str, commit: str) -> Entry:
+    """Lifts the pin: main says the same, or someone asked."""
+    return workspace.ledger.append(
+        Event(EventKind.ROLLED_BACK, environment, commit=commit, outcome="lifted"), PinUpdate(environment, None)
+    )

@@ -54,7 +54,7 @@ def permission(
     found += _policies(prepared)
     found += _deletes(prepared, settings.max_deletes, confirm_deletes)
     covered = coverage.judge(
-        prepared.plan, workspace.ledger.approvals(environment), _teams(prepared), settings.approvals, workspace.repository
+        prepared.plan, workspace.ledger.approvals(environment), teams_of(prepared), settings.approvals, workspace.repository
     )
     found += [Refusal(DENIED, text, f"Ask for `trueup approve {environment}`.") for text in covered.missing]
     return Permission(tuple(found), tuple(covered.used))
@@ -83,7 +83,8 @@ def _deletes(prepared: Prepared, share: float, confirmed: bool) -> list[Refusal]
     ]
 
 
-def _teams(prepared: Prepared) -> dict[str, TeamSpec]:
+def teams_of(prepared: Prepared) -> dict[str, TeamSpec]:
+    """The teams whose rules hold, by name."""
     rules = prepared.rules or prepared.catalog
     found: dict[str, TeamSpec] = {}
     for document in rules.of_kind("Team"):

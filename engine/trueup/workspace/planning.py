@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from trueup.approve import policies
@@ -79,10 +79,11 @@ def prepare(
     tree: Tree,
     *,
     rules: Tree | None = None,
-    sight: Sight | None = None,
+    see: Callable[[Catalog, Recorded], Sight] | None = None,
     with_before: bool = True,
 ) -> Prepared:
-    """The plan of an environment for a tree, with policies judged. `rules` is the tree whose rules hold (the base branch's).
+    """The plan of an environment for a tree, with policies judged. `rules` is the tree whose rules hold (the base branch's);
+    `see` looks at the live resources.
 
     Raises InvalidSpecs and WorkspaceError. Nothing is changed, no Pulumi process is started, no credentials are needed.
     """
@@ -93,7 +94,7 @@ def prepare(
     catalog = catalog.with_facts(facts(catalog.documents, tree, recorded, environment))
     compilation = compile_catalog(catalog)
     before = applied_documents(workspace, environment) if with_before else None
-    seen = sight or Sight()
+    seen = see(catalog, recorded) if see else Sight()
     made, forbidden = plan(
         catalog, compilation, recorded, _revision(tree), before=before, observed=seen.observation()
     )

@@ -1,0 +1,129 @@
+"""What `apply`, `rollback` and `ci apply` share: plan, settle whether it may be, ask, apply, say what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from trueup.cli import planned
+from trueup.cli.failures import DENIED, FAILURE, INVALID, OUTCOMES, STALE
+from trueup.cli.options import Form
+from trueup.cli.selection import desired_tree
+from trueup.cli.terminal import confirmed, emit, emit_json, note, progress
+from trueup.plan import saved
+from trueup.views import outcomes
+from trueup.workspace import applying, operating, permitting
+from trueup.workspace.opening import Workspace, WorkspaceError
+from trueup.workspace.planning import Prepared, prepare
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of an apply."""
+
+    environment: str
+    revision: str = ""
+    plan_file: Path | None = None
+    refresh: bool = False
+    confirm_deletes: bool = False
+    allow_dirty: bool = False
+    why: str = ""
+    yes: bool = False
+    rollback: bool = False
+
+
+def apply(workspace: Workspace, request: Request, form: Form) -> int:
+    """Applies an environment; the exit code."""
+    prepared = _prepared(workspace, request)
+    if prepared.forbidden:
+        planned.show(prepared, "text" if form is Form.TEXT else "json", False)
+        return INVALID
+    if request.plan_file is not None and not _fresh(request.plan_file, prepared):
+        return STALE
+    if prepared.plan.empty and not request.refresh and not request.rollback:
+        return _nothing(request.environment, prepared, form)
+    if form is Form.TEXT:
+        planned.show(prepared, "text", False)
+    allowed = permitting.permission(
+        workspace, prepared, allow_dirty=request.allow_dirty, confirm_deletes=request.confirm_deletes
+    )
+    if allowed.refusals:
+        return _refused(workspace, request, prepared, allowed, form)
+    if _asks(request, prepared) and not confirmed(f"Apply this to {request.environment}?", request.yes):
+        return FAILURE
+    if request.rollback:
+        operating.pin(workspace, request.environment, prepared.plan.commit, request.why)
+    with progress(form) as sink:
+        done = applying.apply(
+            workspace, prepared, sink, approvals=allowed.approvals, refresh=request.refresh, why=request.why
+        )
+    _say(workspace, request.environment, done, form)
+    return OUTCOMES[done.outcome]
+
+
+def _prepared(workspace: Workspace, request: Request) -> Prepared:
+    tree, pinned = desired_tree(workspace, request.environment, request.revision)
+    if pinned:
+        note(pinned)
+    return prepare(workspace, request.environment, tree, see=lambda c, r: operating.sight(workspace, c, r))
+
+
+def _fresh(file: Path, prepared: Prepared) -> bool:
+    try:
+        asked = saved.load(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise WorkspaceError(f"The plan {file} cannot be read: {error}") from None
+    stale = saved.stale(asked, prepared.plan)
+    for text in stale:
+        note(f"stale: {text}")
+    if stale:
+        note(f"The saved plan no longer holds. Plan anew: trueup plan {prepared.catalog.environment} --out {file}")
+    return not stale
+
+
+def _nothing(environment: str, prepared: Prepared, form: Form) -> int:
+    held = [s for stack in prepared.recorded.stacks.values() for s in stack.resources.values() if s.status == "held"]
+    if form is Form.JSON:
+        emit_json({"environment": environment, "outcome": "nothing"})
+        return 0
+    emit(f"Nothing to do: {environment} is as the specs say.")
+    for resource in held:
+        if resource.address.stack.environment == environment:
+            emit("\n".join(outcomes.gate_lines(resource.address, resource.outputs)))
+    return 0
+
+
+def _refused(
+    workspace: Workspace, request: Request, prepared: Prepared, allowed: permitting.Permission, form: Form
+) -> int:
+    from trueup.record.events import Event, EventKind
+
+    texts = [r.text for r in allowed.refusals]
+    workspace.ledger.append(
+        Event(EventKind.DENIED, request.environment, prepared.plan.commit, outcome="denied", details={"reasons": texts})
+    )
+    if form is Form.JSON:
+        emit_json({"environment": request.environment, "outcome": "denied", "refusals": texts})
+    for refusal in allowed.refusals:
+        note(f"denied: {refusal.text}" + (f" {refusal.fix}" if refusal.fix else ""))
+    return max((r.code for r in allowed.refusals), default=DENIED)
+
+
+def _asks(request: Request, prepared: Prepared) -> bool:
+    """Only what takes something away is asked about: everything else was planned and, where needed, approved."""
+    from trueup.plan.values import Danger
+
+    return any(s.danger >= Danger.REPLACE and (s.holds_data or s.danger is Danger.DELETE) for s in prepared.plan.steps)
+
+
+def _say(workspace: Workspace, environment: str, done: applying.Applied, form: Form) -> None:
+    urls = operating.urls(workspace.ledger.recorded(), environment)
+    if form is Form.JSON:
+        found = outcomes.as_json(environment, done.outcome, done.result, done.held)
+        emit_json({**found, "entry": done.entry, "urls": urls})
+        return
+    emit(outcomes.summary(environment, done.outcome, done.result, done.held))
+    for name, url in sorted(urls.items()):
+        emit(f"  {name}: {url}")
+
+

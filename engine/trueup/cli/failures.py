@@ -1,0 +1,65 @@
+"""Failures that people cause or can mend become one text and an exit code; anything else is a bug and keeps its traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from trueup.cli.terminal import note
+
+FAILURE, CHANGES, NOTHING_SELECTED, INVALID, STALE, LOCKED, DENIED, HELD, WAITING, PARTLY = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+OUTCOMES = {"nothing": 0, "done": 0, "held": HELD, "waiting": WAITING, "partly": PARTLY, "failed": FAILURE}
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Runs a command; expected failures are printed."""
+    from trueup.workspace.opening import WorkspaceError
+    from trueup.workspace.planning import InvalidSpecs
+
+    try:
+        return command()
+    except InvalidSpecs as error:
+        show_diagnostics(error)
+        return INVALID
+    except WorkspaceError as error:
+        note(f"error: {error}")
+        return error.code
+    except KeyboardInterrupt:
+        note("Interrupted.")
+        return 130
+    except Exception as error:  # noqa: BLE001 — only known kinds are swallowed
+        code = _code_of(error)
+        if code is None:
+            raise
+        note(f"error: {error}")
+        return code
+
+
+def show_diagnostics(error: Exception) -> None:
+    """Prints the diagnostics of InvalidSpecs with the lines that they are about."""
+    from trueup.views.diagnostics import render
+
+    note(render(getattr(error, "diagnostics", ()), "text", read_line))
+
+
+def read_line(file: str, line: int) -> str | None:
+    """A line of a file of the repository around the current folder; None where it is not there."""
+    from trueup.load.workspaces import repository_of
+
+    top = repository_of(Path())
+    try:
+        return ((top or Path()) / file).read_text(encoding="utf-8").splitlines()[line - 1]
+    except (OSError, IndexError, UnicodeDecodeError):
+        return None
+
+
+def _code_of(error: Exception) -> int | None:
+    from trueup.apply.cli import CliError
+    from trueup.apply.locks import LockedError
+    from trueup.apply.pulumi import DriverError
+    from trueup.apply.secrets import SecretError
+    from trueup.record.events import LedgerError
+
+    if isinstance(error, LockedError):
+        return LOCKED
+    return FAILURE if isinstance(error, (CliError, DriverError, SecretError, LedgerError)) else None

@@ -1,0 +1,104 @@
+"""Commands that only look: status, drift, logs, runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from trueup.cli.options import HERE, Directory, EnvironmentName, Form, Output
+from trueup.cli.terminal import emit, emit_json
+
+
+def status(environment: EnvironmentName, output: Output = Form.TEXT, directory: Directory = HERE) -> None:
+    """Show what runs where, which version, since when, healthy or not.
+
+    Example: trueup status dev
+    """
+    from trueup.cli.selection import opened
+    from trueup.views import statuses
+    from trueup.workspace import operating
+    from trueup.workspace.opening import open_workspace
+
+    workspace = open_workspace(directory)
+    catalog, recorded = opened(workspace, environment)
+    rows = operating.status(workspace, catalog, recorded)
+    urls = operating.urls(recorded, environment)
+    if output is Form.JSON:
+        emit_json(statuses.as_json(environment, rows, urls))
+    else:
+        emit(statuses.text(environment, rows, urls))
+
+
+def drift(
+    environment: EnvironmentName,
+    output: Output = Form.TEXT,
+    exit_code: Annotated[bool, typer.Option("--detailed-exitcode", help="End with 2 where there is drift.")] = False,
+    directory: Directory = HERE,
+) -> None:
+    """Show what is not as it was applied: a moved alias, an edited table, a killed server, a changed route.
+
+    Example: trueup drift dev
+    """
+    from trueup.cli.failures import CHANGES
+    from trueup.cli.selection import opened
+    from trueup.views import statuses
+    from trueup.workspace import operating
+    from trueup.workspace.opening import open_workspace
+
+    workspace = open_workspace(directory)
+    catalog, recorded = opened(workspace, environment)
+    found = operating.drift(workspace, catalog, recorded)
+    if found:
+        operating.record_drift(workspace, environment, found)
+    if output is Form.JSON:
+        emit_json(statuses.drift_json(environment, found))
+    else:
+        emit(statuses.drift_text(environment, found))
+    if found and exit_code:
+        raise typer.Exit(CHANGES)
+
+
+def logs(
+    environment: EnvironmentName,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="An endpoint, a gateway, a model or a pipeline.")],
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="The last so many.")] = 200,
+    directory: Directory = HERE,
+) -> None:
+    """Show the logs of an endpoint's servers, of a gateway, or of a model's last run.
+
+    Example: trueup logs dev risk
+    """
+    from collections import deque
+
+    from trueup.workspace import logging
+    from trueup.workspace.opening import open_workspace
+
+    workspace = open_workspace(directory)
+    for line in deque(logging.lines(workspace, workspace.ledger.recorded(), environment, name), maxlen=lines):
+        emit(line)
+
+
+def runs(
+    environment: Annotated[str, typer.Argument(metavar="[ENV]", help="Only of this environment.")] = "",
+    cancel: Annotated[str, typer.Option("--cancel", metavar="RUN", help="Cancel a run, by the start of its id.")] = "",
+    output: Output = Form.TEXT,
+    directory: Directory = HERE,
+) -> None:
+    """List the runs of this machine, or cancel one.
+
+    Example: trueup runs dev
+    """
+    from trueup.views import statuses
+    from trueup.workspace import running
+    from trueup.workspace.opening import open_workspace
+
+    workspace = open_workspace(directory)
+    if cancel:
+        emit(running.cancel(workspace, cancel))
+        return
+    found = running.runs(workspace, environment)
+    if output is Form.JSON:
+        emit_json(statuses.runs_json(found))
+    else:
+        emit(statuses.runs_text(found))

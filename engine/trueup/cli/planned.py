@@ -1,0 +1,55 @@
+"""Preparing and showing plans, for the commands of the loop and of CI."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from trueup.apply.outcome import StackPreview
+from trueup.cli.failures import read_line
+from trueup.cli.selection import desired_tree, merged_tree
+from trueup.cli.terminal import emit, note
+from trueup.plan import saved
+from trueup.views import markdown, plans, previews
+from trueup.views.diagnostics import render
+from trueup.workspace.opening import Workspace
+from trueup.workspace.operating import sight
+from trueup.workspace.planning import Prepared, prepare
+
+
+def prepare_for(workspace: Workspace, environment: str, revision: str, base: str, live: bool) -> Prepared:
+    """The plan of an environment: of its tree, or of the merge of `revision` into `base`."""
+    see = (lambda catalog, recorded: sight(workspace, catalog, recorded)) if live else None
+    if base:
+        tree, rules = merged_tree(workspace, base, revision or "HEAD")
+        return prepare(workspace, environment, tree, rules=rules, see=see)
+    tree, pinned = desired_tree(workspace, environment, revision)
+    if pinned:
+        note(pinned)
+    return prepare(workspace, environment, tree, see=see)
+
+
+def preview(workspace: Workspace, prepared: Prepared) -> Sequence[StackPreview]:
+    """What Pulumi and the providers say of the touched stacks. Changes nothing; runs provider code with its credentials."""
+    from trueup.workspace.previewing import preview as ask
+
+    return ask(workspace, prepared, lambda _event: None)
+
+
+def show(prepared: Prepared, form: str, detailed: bool, preview: Sequence[StackPreview] = ()) -> None:
+    """Prints a plan with what stands against it."""
+    if prepared.diagnostics and form != "json":
+        note(render(prepared.diagnostics, "text", read_line))
+    match form:
+        case "json":
+            value = json.loads(saved.dump(prepared.plan))
+            value["diagnostics"] = json.loads(render(prepared.diagnostics, "json", read_line))
+            if preview:
+                value["preview"] = previews.as_json(preview)
+            emit(json.dumps(value, indent=2, ensure_ascii=False))
+        case "markdown":
+            emit(markdown.comment(prepared.plan, prepared.diagnostics))
+        case _:
+            emit(plans.text(prepared.plan, detailed=detailed))
+            if preview:
+                emit(previews.text(preview))

@@ -258,6 +258,8 @@ def _variables(backend: Backend, home: Path, cli: Path) -> dict[str, str]:
         "PULUMI_HOME": str(home / "pulumi" / "home"),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_AUTOMATION_API": "true",
+        # The flag `--event-log` is one of the CLI's debugging flags.
+        "PULUMI_DEBUG_COMMANDS": "true",
         "PULUMI_OPTION_NON_INTERACTIVE": "true",
         "TRUEUP_PROVIDER_HOME": str(home),
         "PATH": os.pathsep.join([str(cli.parent), str(scripts), os.environ.get("PATH", os.defpath)]),

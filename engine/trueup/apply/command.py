@@ -122,7 +122,7 @@ def event_server(on_event: Callable[[RawEvent], None]) -> Iterator[str]:
     from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
     from pulumi.runtime.proto import events_pb2_grpc
 
-    class Servicer(events_pb2_grpc.EventsServicer):  # type: ignore[misc]
+    class Servicer(events_pb2_grpc.EventsServicer):
         def StreamEvents(self, request_iterator: Any, context: Any) -> Any:
             for request in request_iterator:
                 on_event(json.loads(request.event))

@@ -30,7 +30,8 @@ Outputs = Mapping[Address, Mapping[str, Any]]
 class ProviderServer(Protocol):
     """The native provider, served in this process."""
 
-    port: int
+    @property
+    def port(self) -> int: ...
 
     def stop(self) -> None: ...
 
@@ -246,7 +247,9 @@ def _error(done: Completed, errors: list[str], mask: Callable[[str], str]) -> st
         return ""
     if done.interrupted:
         errors = [*errors, "The operation was interrupted; what had begun was let end. Apply again to go on."]
-    return "\n".join(errors) or clean(mask(done.stderr or done.stdout)) or f"The Pulumi CLI ended with code {done.code}."
+    return (
+        "\n".join(errors) or clean(mask(done.stderr or done.stdout)) or f"The Pulumi CLI ended with code {done.code}."
+    )
 
 
 def _variables(backend: Backend, home: Path, cli: Path) -> dict[str, str]:

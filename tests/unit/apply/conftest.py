@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
 from trueup_specs.core.references import Key
 from trueup_specs.kinds.environment.spec import State
-from trueup_stacks.core.resources import Address, Options, Resource, Secret, Stack, StackId
+from trueup_stacks.core.resources import Address, Options, Resource, Secret, StackId
 
 sys.path.insert(0, str(Path(__file__).parent))
-import trueup_test_things  # noqa: E402
-from trueup.apply import backend  # noqa: E402
-from trueup.provider import catalogue  # noqa: E402
+import trueup_test_things
+
+from trueup.apply import backend
+from trueup.provider import catalogue
 
 STACK = StackId("dev", "churn", "model")
 THING = "trueup:test:Thing"

@@ -11,7 +11,7 @@ from typing import Any
 
 from trueup.resolve.environments import settings as resolve_settings
 from trueup.resolve.lineage import Lineage, lineage
-from trueup.resolve.overlays import merge
+from trueup_specs.core.patches import merge
 from trueup_specs.core.envelope import Document, Metadata, Source
 from trueup_specs.core.fingerprints import Json, fingerprint
 from trueup_specs.core.links import WORKSPACE_KINDS

@@ -1,4 +1,4 @@
-"""How an overlay changes a spec. Called by `resolve/catalog.py` and by validation; pure."""
+"""How an overlay changes a spec. Called by validation and by `resolve`; pure."""
 
 from __future__ import annotations
 

@@ -1,0 +1,88 @@
+"""What was found for a tree before, kept by the tree's id and this engine's: a tree that did not change is not read again.
+
+Anything wrong with a cache file is the same as no cache file. Entries are small: diagnostics, not documents.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import time
+from functools import lru_cache
+from pathlib import Path
+
+from trueup import places
+
+KEPT_SECONDS = 30 * 24 * 3600
+MOST_ENTRIES = 200
+
+
+@lru_cache(maxsize=1)
+def engine() -> str:
+    """The identity of the code that judges: of its version and its files, so that a changed rule is never answered from the cache."""
+    digest = hashlib.sha256(sys.version.encode())
+    for package in ("trueup/load", "trueup/validate", "trueup/views", "trueup_specs"):
+        digest.update(package.encode())
+        for folder in _folders(package):
+            digest.update(_state(folder))
+    return digest.hexdigest()[:20]
+
+
+def _folders(package: str) -> list[Path]:
+    name, _, rest = package.partition("/")
+    here = Path(__file__).resolve().parents[1]
+    if name == "trueup":
+        return [here / rest]
+    import importlib.util
+
+    found = importlib.util.find_spec(name)
+    return [Path(p) for p in (found.submodule_search_locations or ())] if found else []
+
+
+def _state(folder: Path) -> bytes:
+    """Names, sizes and times of the modules of a folder: reading them all would cost more than it saves."""
+    found = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(f for f in folders if f != "__pycache__")
+        for name in sorted(files):
+            if name.endswith(".py"):
+                status = os.stat(os.path.join(place, name))
+                found.append(f"{name} {status.st_size} {status.st_mtime_ns}")
+    return "\n".join(found).encode()
+
+
+def path_of(key: str) -> Path:
+    """Where the entry of a key is kept."""
+    return places.cache() / "validation" / f"{hashlib.sha256(f'{engine()} {key}'.encode()).hexdigest()[:40]}.json"
+
+
+def load(key: str) -> bytes | None:
+    """The entry of a key, or None."""
+    try:
+        return path_of(key).read_bytes()
+    except OSError:
+        return None
+
+
+def store(key: str, data: bytes) -> None:
+    """Keeps an entry; a cache that cannot be written is no failure."""
+    path = path_of(key)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.{os.getpid()}")
+        temporary.write_bytes(data)
+        temporary.replace(path)
+        _swept(path.parent)
+    except OSError:
+        return
+
+
+def _swept(folder: Path) -> None:
+    files = [(entry.stat().st_mtime, entry.path) for entry in os.scandir(folder) if entry.is_file()]
+    if len(files) <= MOST_ENTRIES:
+        return
+    limit = time.time() - KEPT_SECONDS
+    for moment, path in sorted(files)[: len(files) - MOST_ENTRIES // 2]:
+        if moment < limit or len(files) > MOST_ENTRIES:
+            Path(path).unlink(missing_ok=True)

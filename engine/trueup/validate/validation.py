@@ -1,0 +1,153 @@
+"""All problems of all files in one pass: reading, shape, duplicates, references, rules, overlays. Called by the workspace and the CLI.
+
+The same problems come out whatever was cached and however many processes read: files are judged one by one and then together,
+and places are looked up at the end, in the files that have a problem only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from trueup.load.nodes import Node, place
+from trueup.load.trees import MODULE, Tree, named
+from trueup.load.workspaces import FILE, Settings, chosen, settings_of
+from trueup.load.yaml import Read, closely, read
+from trueup.validate import crossing
+from trueup.validate.shaping import Problem, key_of, shaped
+from trueup_specs.core.diagnostics import Diagnostic, Related, Severity, in_order
+from trueup_specs.core.envelope import Document, Source
+from trueup_specs.core.positions import Location, Path
+from trueup_specs.core.references import Key
+from trueup_specs.core.rules import MemoryIndex
+
+OUTSIDE, DUPLICATE = "TRU0021", "TRU0106"
+
+
+@dataclass(frozen=True)
+class Validated:
+    """The documents that are right in themselves, and everything that is wrong."""
+
+    documents: tuple[Document, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What one file holds: its documents, the keys of those that are wrong, and its own problems."""
+
+    documents: tuple[Document, ...] = ()
+    claimed: frozenset[Key] = frozenset()
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+@dataclass
+class Places:
+    """Finds lines and columns; reads each file that needs them once."""
+
+    contents: Mapping[str, bytes]
+    """By path in the repository."""
+    _nodes: dict[str, tuple[Node, ...]] = field(default_factory=dict)
+
+    def at(self, source: Source, path: Path, at_key: bool = False) -> Location:
+        """Where a path of a document stands."""
+        nodes = self._nodes_of(source.file)
+        if source.index >= len(nodes):
+            return Location(source.file)
+        return Location(source.file, *place(nodes[source.index], path, at_key))
+
+    def _nodes_of(self, file: str) -> tuple[Node, ...]:
+        if file not in self._nodes:
+            data = self.contents.get(file)
+            self._nodes[file] = closely(file, data.decode("utf-8-sig")).nodes if data is not None else ()
+            self._nodes[file] = tuple(n for n in self._nodes[file] if n.kind != "scalar" or n.value is not None)
+        return self._nodes[file]
+
+
+def validate(tree: Tree) -> Validated:
+    """Everything that the tree's specs say, and everything that is wrong with them."""
+    entries = tree.entries()
+    settings = settings_in(tree)
+    paths = chosen(entries, settings)
+    links = [p for p in paths if entries[p].link or entries[p].mode == MODULE]
+    contents = {named(tree.prefix, p): d for p, d in tree.read(p for p in paths if p not in set(links)).items()}
+    parsed = {file: parse(file, data, settings.namespace) for file, data in contents.items()}
+    others = frozenset(entries) - set(paths)
+    return judged(parsed, Places(contents), others, [_link(named(tree.prefix, p)) for p in links])
+
+
+def settings_in(tree: Tree) -> Settings:
+    """What the tree's own `trueup.yaml` says."""
+    data = tree.read([FILE]).get(FILE, b"")
+    return settings_of(data, tree.prefix.rpartition("/")[2] or tree.repository.name)
+
+
+def parse(file: str, data: bytes, namespace: str) -> Parsed:
+    """One file by itself."""
+    found = read(file, data)
+    if found.diagnostics:
+        return Parsed(diagnostics=found.diagnostics)
+    documents: list[Document] = []
+    wrong: list[tuple[int, list[Problem]]] = []
+    claimed = set()
+    for index, value in enumerate(found.values):
+        document, problems = shaped(value, Source(file, index), namespace)
+        if document is not None:
+            documents.append(document)
+        else:
+            wrong.append((index, problems))
+            if (key := key_of(value, namespace)) is not None:
+                claimed.add(key)
+    if not wrong:
+        return Parsed(tuple(documents))
+    return Parsed(tuple(documents), frozenset(claimed), tuple(_located(file, data, found, wrong)))
+
+
+def _located(file: str, data: bytes, found: Read, wrong: Iterable[tuple[int, list[Problem]]]) -> Iterator[Diagnostic]:
+    close = found if found.nodes else closely(file, data.decode("utf-8-sig"))
+    if close.diagnostics:
+        yield from close.diagnostics
+        return
+    nodes = tuple(n for n in close.nodes if n.kind != "scalar" or n.value is not None)
+    for index, problems in wrong:
+        for p in problems:
+            location = Location(file, *place(nodes[index], p.path, p.at_key)) if index < len(nodes) else Location(file)
+            yield Diagnostic(p.code, Severity.ERROR, p.summary, location, fix=p.fix)
+
+
+def judged(
+    parsed: Mapping[str, Parsed], places: Places, others: frozenset[str], outside: Iterable[Diagnostic] = ()
+) -> Validated:
+    """The files together: duplicates, references, rules, overlays."""
+    diagnostics = [*outside, *(d for p in parsed.values() for d in p.diagnostics)]
+    documents: dict[Key, Document] = {}
+    for document in (d for _, p in sorted(parsed.items()) for d in p.documents):
+        first = documents.setdefault(document.key, document)
+        if first is not document:
+            diagnostics.append(_duplicate(first, document, places))
+    claimed = frozenset(k for p in parsed.values() for k in p.claimed)
+    index = MemoryIndex(documents, others)
+    diagnostics += crossing.problems(index, claimed, places.at)
+    return Validated(tuple(documents.values()), in_order(diagnostics))
+
+
+def _duplicate(first: Document, second: Document, places: Places) -> Diagnostic:
+    name: Path = ("metadata", "name")
+    return Diagnostic(
+        DUPLICATE,
+        Severity.ERROR,
+        f"{second.key} is defined twice.",
+        places.at(second.source, name),
+        related=(Related(places.at(first.source, name), "It is defined here first."),),
+        fix="Rename one of them, or remove it.",
+    )
+
+
+def _link(file: str) -> Diagnostic:
+    return Diagnostic(
+        OUTSIDE,
+        Severity.ERROR,
+        "This spec is a symbolic link or another repository, and neither is followed: it may lead out of this one.",
+        Location(file),
+        fix="Commit the file itself, or exclude it in trueup.yaml.",
+    )

@@ -88,10 +88,11 @@ def approve(
 
     Example: trueup approve prod
     """
-    from trueup.approve import approvals
+    from trueup.approve import approvals, seals
     from trueup.cli import planned
     from trueup.cli.failures import DENIED, INVALID
     from trueup.record.events import Event, EventKind
+    from trueup.record.updates import ApprovalUpdate
     from trueup.workspace.opening import WorkspaceError, open_workspace
     from trueup.workspace.permitting import teams_of
 
@@ -106,10 +107,13 @@ def approve(
     if not confirmed(f"Approve this for {environment}?", yes):
         raise typer.Exit(1)
     try:
-        update = approvals.sign(workspace.repository, prepared.plan, teams_of(prepared))
+        approval = approvals.sign(workspace.repository, prepared.plan, teams_of(prepared))
     except approvals.ApprovalError as error:
         raise WorkspaceError(str(error), DENIED) from None
-    entry = workspace.ledger.append(Event(EventKind.APPROVED, environment, commit=prepared.plan.commit), update)
+    update = ApprovalUpdate(environment, approval.id, seals.form(approval))
+    details = {"effects": len(approval.entries), "seal": prepared.plan.seal_digest}
+    event = Event(EventKind.APPROVED, environment, commit=prepared.plan.commit, details=details, approvals=(approval.id,))
+    entry = workspace.ledger.append(event, update)
     emit(f"Approved {environment} ({len(prepared.plan.seal)} effects); recorded as {entry.id[:10]}.")
 
 

@@ -168,6 +168,8 @@ class Plan:
     """Recorded digest of each touched resource, by address: what a saved plan pins."""
     sources: Mapping[str, str] = field(default_factory=dict)
     """Fingerprint of each data source and pinned dataset that was read, by key."""
+    policies: Mapping[str, str] = field(default_factory=dict)
+    """Digest of each policy that matches something of the plan, by name."""
     version: int = PLAN_VERSION
     dirty: bool = False
 

@@ -111,7 +111,7 @@ def by_key(found: Validated) -> dict[Key, Document]:
 
 def applied_documents(workspace: Workspace, environment: str) -> Mapping[Key, Document] | None:
     """The environment's documents as they were applied last; None where nothing was, or its commit is not in this clone."""
-    entry = workspace.ledger.latest(environment, {EventKind.APPLIED}, DONE)
+    entry = workspace.ledger.last(environment, EventKind.APPLIED, outcome=DONE)
     if entry is None or not entry.event.commit:
         return {} if entry is None else None
     from trueup.load.trees import revision
@@ -125,17 +125,17 @@ def applied_documents(workspace: Workspace, environment: str) -> Mapping[Key, Do
 
 
 def _judged(made: Plan, catalog: Catalog, compilation: Compilation, ruling: Catalog) -> Plan:
-    verdicts = policies.judge(
-        [d for d in ruling.of_kind("Policy")], catalog.documents.values(), tuple(compilation.resources()), made, catalog.environment
-    )
+    held = [d for d in ruling.of_kind("Policy")]
+    resources = tuple(compilation.resources())
+    documents = catalog.documents.values()
     approvals = ruling.settings.approvals
     evidence = replace(
         made.evidence,
-        verdicts=tuple(verdicts),
+        verdicts=policies.judge(held, documents, resources, made, catalog.environment),
         approvals_required=approvals.required,
         approvers=tuple(approvals.teams),
     )
-    return replace(made, evidence=evidence)
+    return replace(made, evidence=evidence, policies=policies.matching(held, documents, resources, made))
 
 
 def _revision(tree: Tree) -> Revision:

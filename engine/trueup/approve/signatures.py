@@ -1,0 +1,130 @@
+"""Signatures with the keys that people sign commits with: SSH through `ssh-keygen`, GPG through `gpg`. Called by `approvals` and `coverage`."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from trueup_specs.kinds.team.spec import Member, TeamSpec
+
+NAMESPACE = "trueup-seal"
+"""The namespace of SSH signatures: one made for a commit or a file is not taken for an approval."""
+HOW = (
+    "Make one with `ssh-keygen -t ed25519`, then `git config --global gpg.format ssh` and "
+    "`git config --global user.signingKey ~/.ssh/id_ed25519.pub`, and add the public key to your Team's `signingKeys`."
+)
+
+
+class SignatureError(Exception):
+    """Nothing could be signed; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Signer:
+    """The key of Git's configuration."""
+
+    format: str
+    key: str
+
+
+def signer(repository: Path) -> Signer:
+    """Who signs here. Raises SignatureError where Git names no key."""
+    key = _config(repository, "user.signingKey")
+    form = _config(repository, "gpg.format") or "openpgp"
+    if form not in ("ssh", "openpgp"):
+        raise SignatureError(f"Git's gpg.format is {form!r}; approvals are signed with ssh or openpgp keys.")
+    if not key:
+        raise SignatureError(f"Git knows no signing key of yours (user.signingKey is not set). {HOW}")
+    return Signer("ssh" if form == "ssh" else "gpg", key)
+
+
+def _config(repository: Path, name: str) -> str:
+    done = subprocess.run(["git", "-C", str(repository), "config", "--get", name], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def sign(repository: Path, data: bytes) -> tuple[str, str]:
+    """The signature's format and text. Raises SignatureError."""
+    found = signer(repository)
+    return found.format, (_sign_ssh if found.format == "ssh" else _sign_gpg)(found.key, data)
+
+
+def _sign_ssh(key: str, data: bytes) -> str:
+    with _key_file(key) as path:
+        done = _run(["ssh-keygen", "-Y", "sign", "-n", NAMESPACE, "-f", str(path)], data)
+    if done.returncode != 0:
+        raise SignatureError(f"ssh-keygen could not sign with {key}: {_text(done.stderr)}. {HOW}")
+    return done.stdout.decode()
+
+
+@contextmanager
+def _key_file(key: str) -> Iterator[Path]:
+    """The file of a key: a path as it is, a public key by value (its private half is the agent's) in a file of its own."""
+    literal = key.removeprefix("key::")
+    if not literal.startswith(("ssh-", "ecdsa-", "sk-")):
+        yield Path(key).expanduser()
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "key.pub"
+        path.write_text(literal + "\n", encoding="utf-8")
+        yield path
+
+
+def _sign_gpg(key: str, data: bytes) -> str:
+    done = _run(["gpg", "--batch", "--yes", "--armor", "--detach-sign", "--local-user", key, "--output", "-"], data)
+    if done.returncode != 0:
+        raise SignatureError(f"gpg could not sign with {key}: {_text(done.stderr)}.")
+    return done.stdout.decode()
+
+
+def verified(form: str, signature: str, data: bytes, teams: Mapping[str, TeamSpec]) -> Member | None:
+    """The member of one of the teams whose key made the signature; None where it is none of theirs, or not valid."""
+    members = list({m.user: m for t in teams.values() for m in t.members}.values())
+    if form == "ssh":
+        return _verified_ssh(signature, data, members)
+    return _verified_gpg(signature, data, members) if form == "gpg" else None
+
+
+def _verified_ssh(signature: str, data: bytes, members: list[Member]) -> Member | None:
+    with tempfile.TemporaryDirectory() as folder:
+        allowed, proof = Path(folder) / "allowed", Path(folder) / "seal.sig"
+        proof.write_text(signature, encoding="utf-8")
+        for position, member in enumerate(members):
+            keys = [k for k in member.signing_keys if k.startswith(("ssh-", "ecdsa-", "sk-"))]
+            if not keys:
+                continue
+            name = f"member{position}"
+            allowed.write_text("".join(f'{name} namespaces="{NAMESPACE}" {" ".join(k.split()[:2])}\n' for k in keys), encoding="utf-8")
+            command = ["ssh-keygen", "-Y", "verify", "-f", str(allowed), "-I", name, "-n", NAMESPACE, "-s", str(proof)]
+            if _run(command, data).returncode == 0:
+                return member
+    return None
+
+
+def _verified_gpg(signature: str, data: bytes, members: list[Member]) -> Member | None:
+    with tempfile.TemporaryDirectory() as folder:
+        proof = Path(folder) / "seal.asc"
+        proof.write_text(signature, encoding="utf-8")
+        done = _run(["gpg", "--batch", "--status-fd", "1", "--verify", str(proof), "-"], data)
+    found = re.search(r"^\[GNUPG:\] VALIDSIG (\S+)(?: .*)? (\S+)$", done.stdout.decode("utf-8", "replace"), re.MULTILINE)
+    if done.returncode != 0 or found is None:
+        return None
+    made = {found[1].upper(), found[2].upper()}
+    return next((m for m in members if made & {k.replace(" ", "").upper() for k in m.signing_keys}), None)
+
+
+def _run(command: list[str], data: bytes) -> subprocess.CompletedProcess[bytes]:
+    if shutil.which(command[0]) is None:
+        raise SignatureError(f"There is no `{command[0]}` on PATH: install OpenSSH's client or GnuPG.")
+    return subprocess.run(command, input=data, capture_output=True, env={**os.environ, "LC_ALL": "C"}, check=False)
+
+
+def _text(output: bytes) -> str:
+    return " ".join(output.decode("utf-8", "replace").split()).rstrip(".")

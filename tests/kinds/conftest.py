@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+
 from trueup_specs.core.envelope import Document, Metadata, Source
 from trueup_specs.core.positions import Path
 from trueup_specs.core.references import Key

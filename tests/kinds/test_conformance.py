@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from trueup_specs.core.rules import Rule
 from trueup_specs.kinds import KINDS
 
@@ -14,9 +15,23 @@ RULES = sorted({rule for kind in KINDS.values() for rule in kind.rules}, key=lam
 Judge = Callable[[str], list[Any]]
 
 
+def carets(text: str) -> list[tuple[int, int]]:
+    """Where the comments `#   ^` of an example point: line (the last that is no such comment) and columns."""
+    found, line = [], 0
+    for number, content in enumerate(text.splitlines(), 1):
+        if re.fullmatch(r"#[ ^]*\^", content):
+            found += [(line, column + 1) for column, char in enumerate(content) if char == "^"]
+        else:
+            line = number
+    assert found, f"the bad example points nowhere:\n{text}"
+    return found
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
-def test_the_bad_example_is_found(rule: type[Rule], judge: Judge) -> None:
-    assert rule.code in {found.code for found in judge(rule.bad)}
+def test_the_bad_example_breaks_this_rule_only_and_where_it_says(rule: type[Rule], judge: Judge) -> None:
+    assert [str(found) for found in judge(rule.bad)] == [
+        f"{rule.code} {line}:{column}" for line, column in carets(rule.bad)
+    ]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
@@ -29,7 +44,7 @@ def test_findings_are_sentences_that_say_what_to_do(rule: type[Rule], judge: Jud
     for found in judge(rule.bad):
         if found.code == rule.code:
             assert found.finding.summary.endswith("."), found.finding.summary
-            assert found.finding.fix.endswith("."), found.finding.fix
+            assert found.finding.fix.endswith((".", "?")), found.finding.fix
 
 
 def test_codes_are_stable_and_used_once() -> None:

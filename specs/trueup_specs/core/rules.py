@@ -16,7 +16,6 @@ from trueup_specs.core.envelope import Document, SpecModel
 from trueup_specs.core.positions import Path
 from trueup_specs.core.references import Key, qualified
 
-
 S = TypeVar("S", bound=SpecModel)
 V = TypeVar("V")
 
@@ -57,7 +56,8 @@ class Rule:
     """Base of all rules. The docstring of a subclass is its message and its documentation; it must have one.
 
     A rule must be pure: the same document and index give the same findings, whatever ran before. `good` and `bad` are
-    YAML documents without `apiVersion`; a first line `# files: a.py, b.csv` names files of the tree beside them.
+    YAML documents without `apiVersion`; a first line `# files: a.py, b.csv` names files of the tree beside them. In `bad`,
+    a comment `#   ^` under a line says at which column the finding stands.
     """
 
     code: ClassVar[str]
@@ -67,6 +67,7 @@ class Rule:
     bad: ClassVar[str]
 
     def __init_subclass__(cls, abstract: bool = False) -> None:
+        super().__init_subclass__()
         if abstract:
             return
         missing = [n for n in ("code", "reason", "good", "bad") if not hasattr(cls, n)]
@@ -136,6 +137,11 @@ def derived(index: Index, compute: Callable[[Index], V]) -> V:
     if compute not in index._derived:
         index._derived[compute] = compute(index)
     return cast(V, index._derived[compute])
+
+
+def examples(*documents: str) -> str:
+    """Several YAML documents as one text, each with its own indentation."""
+    return "\n---\n".join(inspect.cleandoc(document) for document in documents)
 
 
 def repeated(items: Iterable[V]) -> Iterator[tuple[int, int, V]]:

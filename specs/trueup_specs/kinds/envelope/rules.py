@@ -31,6 +31,7 @@ class EnvironmentsEmpty(Rule):
     bad = """
         kind: Entity
         metadata: {name: customer, environments: []}
+        #                                        ^
         spec: {joinKey: customer_id}
         """
 
@@ -64,6 +65,7 @@ class EnvironmentsRepeated(Rule):
         ---
         kind: Entity
         metadata: {name: customer, environments: [dev, dev]}
+        #                                              ^
         spec: {joinKey: customer_id}
         """
 
@@ -89,6 +91,7 @@ class EnvironmentsOfWorkspaceKind(Rule):
     bad = """
         kind: Environment
         metadata: {name: dev, environments: [dev]}
+        #                     ^
         spec: {}
         """
 
@@ -115,6 +118,7 @@ class LabelKey(Rule):
     bad = """
         kind: Entity
         metadata: {name: customer, labels: {"cost center": growth}}
+        #                                   ^
         spec: {joinKey: customer_id}
         """
 
@@ -143,6 +147,7 @@ class LabelValue(Rule):
     bad = """
         kind: Entity
         metadata: {name: customer, labels: {area: the growth team}}
+        #                                         ^
         spec: {joinKey: customer_id}
         """
 
@@ -169,6 +174,7 @@ class MovedFromMalformed(Rule):
     bad = """
         kind: Entity
         metadata: {name: customer, movedFrom: Entity/default/client}
+        #                                     ^
         spec: {joinKey: customer_id}
         """
 
@@ -203,6 +209,7 @@ class MovedFromItself(Rule):
     bad = """
         kind: Entity
         metadata: {name: customer, movedFrom: customer}
+        #                                     ^
         spec: {joinKey: customer_id}
         """
 
@@ -232,6 +239,7 @@ class MovedFromExists(Rule):
         ---
         kind: Entity
         metadata: {name: customer, movedFrom: client}
+        #                                     ^
         spec: {joinKey: customer_id}
         """
 
@@ -283,10 +291,12 @@ class MovedFromTwice(Rule):
     bad = """
         kind: Entity
         metadata: {name: customer, movedFrom: client}
+        #                                     ^
         spec: {joinKey: customer_id}
         ---
         kind: Entity
         metadata: {name: person, movedFrom: client}
+        #                                   ^
         spec: {joinKey: customer_id}
         """
 
@@ -324,6 +334,7 @@ class DeletionPolicyWithoutData(Rule):
     bad = """
         kind: Entity
         metadata: {name: customer, deletionPolicy: retain}
+        #                          ^
         spec: {joinKey: customer_id}
         """
 
@@ -368,6 +379,7 @@ class NamespaceUnowned(Rule):
         ---
         kind: Entity
         metadata: {name: customer, namespace: pricing}
+        #                                     ^
         spec: {joinKey: customer_id}
         """
 
@@ -410,6 +422,7 @@ class OwnerOfOtherNamespace(Rule):
         ---
         kind: Entity
         metadata: {name: customer, namespace: churn, owner: pricing}
+        #                                                   ^
         spec: {joinKey: customer_id}
         """
 

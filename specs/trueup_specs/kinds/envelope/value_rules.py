@@ -68,6 +68,7 @@ class SecretStoreAbsent(Rule):
         spec:
           sql:
             connection: {secretRef: {store: vault, name: ORDERS_URL}}
+        #                                   ^
             query: SELECT * FROM orders
         """
 
@@ -102,6 +103,7 @@ class SecretNameEmpty(Rule):
         spec:
           sql:
             connection: {secretRef: {store: vars, name: ""}}
+        #                                               ^
             query: SELECT * FROM orders
         """
 
@@ -128,6 +130,7 @@ class QuantityMalformed(Rule):
         kind: Pipeline
         metadata: {name: nightly}
         spec: {steps: [{name: report, run: "true", resources: {cpu: 500m, memory: 1GB}}]}
+        #                                                                         ^
         """
 
     def check(self, document: Document, index: Index) -> Iterator[Finding]:
@@ -152,6 +155,7 @@ class QuantityNotPositive(Rule):
         kind: Pipeline
         metadata: {name: nightly}
         spec: {steps: [{name: report, run: "true", resources: {memory: 512}}]}
+        #                                                              ^
         """
 
     def check(self, document: Document, index: Index) -> Iterator[Finding]:
@@ -183,6 +187,7 @@ class LimitBelowRequest(Rule):
         kind: Pipeline
         metadata: {name: nightly}
         spec: {steps: [{name: report, run: "true", resources: {memory: 1Gi, memoryLimit: 512Mi}}]}
+        #                                                                                ^
         """
 
     def check(self, document: Document, index: Index) -> Iterator[Finding]:
@@ -214,6 +219,7 @@ class VariableName(Rule):
         kind: Pipeline
         metadata: {name: nightly}
         spec: {steps: [{name: report, run: "true", env: {log-level: debug}}]}
+        #                                                ^
         """
 
     def check(self, document: Document, index: Index) -> Iterator[Finding]:

@@ -22,6 +22,10 @@ SECRET = "1b47061264138c4ac30d75fd1eb44270"
 SUFFIXES = (".json", ".json.gz", ".json.zst")
 
 
+class CompressedError(Exception):
+    """A checkpoint cannot be read here, since what would decompress it is not installed. The text says what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class StateResource:
     """A resource as Pulumi recorded it. Secrets in `inputs` and `outputs` are ciphertext, or left out of `plain_outputs`."""
@@ -79,7 +83,7 @@ def locate(folder: Path, project: str, stack: StackId) -> Path | None:
 
 
 def read(path: Path) -> Checkpoint:
-    """The checkpoint in a file. Raises OSError, and ValueError for a file that is not one."""
+    """The checkpoint in a file. Raises OSError, ValueError for a file that is not one, and CompressedError."""
     document = json.loads(_content(path))
     return parse(document.get("checkpoint", {}).get("latest") or {})
 
@@ -144,7 +148,7 @@ def _zstd(path: Path, data: bytes) -> bytes:
     try:
         import pyarrow
     except ImportError as error:
-        raise ValueError(
+        raise CompressedError(
             f"The state file {path} is compressed with Zstandard, which needs pyarrow to be read. "
             "Install Trueup with the extra `steps`, or unset PULUMI_DIY_BACKEND_ZSTD and run `trueup apply` once."
         ) from error

@@ -42,14 +42,17 @@ class Command:
         self._environment = environment
         self._running: dict[int, bool] = {}
         self._guard = threading.Lock()
+        self.stopping = False
+        """Whether an interrupt came: nothing more is to be begun."""
 
     def run(
         self,
         arguments: Sequence[str],
         environment: Mapping[str, str] | None = None,
         started: Callable[[int], None] = lambda _pid: None,
+        text: str | None = None,
     ) -> Completed:
-        """Runs the CLI to its end. `started` gets the process id, which is also its session's, before anything else happens.
+        """Runs the CLI to its end. `started` gets the process id, which is also its session's, at once. `text` is its input.
 
         A KeyboardInterrupt in the calling thread becomes one SIGINT of the CLI: running creates end and are recorded.
         """
@@ -57,7 +60,7 @@ class Command:
             [str(self._cli), "--non-interactive", "--color", "never", *arguments],
             cwd=self._folder,
             env={**os.environ, **self._environment, **(environment or {})},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if text is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -67,7 +70,7 @@ class Command:
             self._running[process.pid] = False
         try:
             started(process.pid)
-            stdout, stderr = self._await(process)
+            stdout, stderr = self._await(process, text)
         finally:
             with self._guard:
                 interrupted = self._running.pop(process.pid)
@@ -79,16 +82,17 @@ class Command:
     def interrupt(self) -> None:
         """One SIGINT to each CLI that runs: running operations end and are recorded, nothing new begins. A second one is abrupt."""
         with self._guard:
+            self.stopping = True
             running = list(self._running)
             self._running.update(dict.fromkeys(running, True))
         for pid in running:
             processes.interrupt(pid)
 
-    def _await(self, process: subprocess.Popen[str]) -> tuple[str, str]:
+    def _await(self, process: subprocess.Popen[str], text: str | None) -> tuple[str, str]:
         """The output. `communicate` may be entered again after an interrupt, and goes on where it stood."""
         while True:
             try:
-                return process.communicate()
+                return process.communicate(text)
             except KeyboardInterrupt:
                 self.interrupt()
 

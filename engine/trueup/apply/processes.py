@@ -32,7 +32,7 @@ class Identity:
     @property
     def local(self) -> bool:
         """Whether it is of this host and of its current boot."""
-        return self.host == socket.gethostname() and self.boot == boot_id()
+        return self.host == host() and self.boot == boot_id()
 
     @property
     def alive(self) -> bool:
@@ -46,7 +46,12 @@ def identify(pid: int | None = None) -> Identity:
     started = started_at(pid)
     if started is None:
         raise ProcessLookupError(f"There is no process {pid}.")
-    return Identity(socket.gethostname(), boot_id(), pid, started)
+    return Identity(host(), boot_id(), pid, started)
+
+
+def host() -> str:
+    """This machine's name."""
+    return socket.gethostname()
 
 
 def boot_id() -> str:

@@ -6,23 +6,28 @@ is settled before. Each changing operation holds the stack's lock, and first put
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from trueup.apply import checkpoints
+from trueup.apply import checkpoints, locks, processes, recovery
 from trueup.apply.backend import Backend
 from trueup.apply.command import Command, Completed, event_server, program_server
+from trueup.apply.deployments import Deployments, DriverError
 from trueup.apply.events import Transcript, clean
+from trueup.apply.locks import Lock
 from trueup.apply.outcome import Event, StackPreview, StackResult
+from trueup.apply.recovery import Recovered
 from trueup_stacks.core.resources import Address, Secret, Stack, StackId
+from trueup_stacks.sdk import is_native
+
+__all__ = ["Driver", "DriverError"]
 
 Outputs = Mapping[Address, Mapping[str, Any]]
 
@@ -34,10 +39,6 @@ class ProviderServer(Protocol):
     def port(self) -> int: ...
 
     def stop(self) -> None: ...
-
-
-class DriverError(Exception):
-    """Pulumi could not do what was asked, for a reason that is no resource's. The text is complete and holds no secret."""
 
 
 def _serve(home: Path) -> ProviderServer:
@@ -72,6 +73,8 @@ class Driver:
         self._serve = serve
         self._folder = home / "pulumi"
         self._command = Command(cli, self._folder, {**_variables(backend, home, cli), **(environment or {})})
+        self._stacks = Deployments(project, backend, self._folder, self._command)
+        self._locks = (backend.folder / ".trueup" if backend.folder else home) / "locks"
 
     def up(
         self,
@@ -91,7 +94,8 @@ class Driver:
         values = _Values(secret)
         declare = program(stack, upstream, frozenset(), values.resolve, self.project)
         arguments = ["up", "--yes", "--skip-preview", "--continue-on-error", *(["--refresh"] if refresh else [])]
-        return self._change(stack.id, arguments, declare, values, on_event)
+        desired = frozenset(r.address for r in stack.resources)
+        return self._change(_Operation(stack.id, arguments, declare, desired), values, on_event)
 
     def preview(
         self, stack: Stack, upstream: Outputs, unknown: AbstractSet[Address], secret: Callable[[Secret], str]
@@ -101,67 +105,80 @@ class Driver:
 
         values = _Values(secret)
         declare = program(stack, upstream, unknown, values.resolve, self.project)
-        self._ensure(stack.id)
+        self._stacks.ensure(stack.id)
         transcript = Transcript(stack.id, values.mask, _ignore)
-        done = self._operate(stack.id, ["preview"], declare, transcript)
+        done = self._operate(_Operation(stack.id, ["preview"], declare, None), transcript)
         error = _error(done, transcript.errors(), values.mask)
         return StackPreview(stack.id, not error, transcript.previews(), error)
 
     def refresh(self, stack: StackId, on_event: Callable[[Event], None] = _ignore) -> StackResult:
         """Brings the state to what is real, and changes nothing real."""
-        return self._change(stack, ["refresh", "--yes", "--skip-preview"], None, _Values(), on_event)
+        arguments = ["refresh", "--yes", "--skip-preview"]
+        return self._change(_Operation(stack, arguments, None, None), _Values(), on_event)
 
     def destroy(self, stack: StackId, on_event: Callable[[Event], None] = _ignore) -> StackResult:
         """Deletes everything that a stack holds, dependents first. A protected resource refuses, and nothing is deleted."""
         arguments = ["destroy", "--yes", "--skip-preview", "--continue-on-error"]
-        return self._change(stack, arguments, None, _Values(), on_event)
+        return self._change(_Operation(stack, arguments, None, frozenset()), _Values(), on_event)
 
     def state(self, stack: StackId) -> checkpoints.Checkpoint | None:
         """What Pulumi recorded of a stack; None where there is no such stack."""
-        if self.backend.folder is not None:
-            path = checkpoints.locate(self.backend.folder, self.project, stack)
-            return checkpoints.read(path) if path else None
-        exported = self.export(stack)
-        return checkpoints.parse(exported["deployment"]) if exported else None
+        return self._stacks.state(stack)
 
     def outputs(self, stack: StackId) -> dict[Address, dict[str, Any]]:
         """The outputs of a stack's resources, secrets left out; empty where the stack has not been applied."""
         state = self.state(stack)
         return _outputs(state) if state else {}
 
-    def export(self, stack: StackId) -> dict[str, Any] | None:
-        """A stack's deployment as Pulumi exports it, secrets as ciphertext; None where there is no such stack."""
-        done = self._command.run(["stack", "export", *self._selector(stack)])
-        if done.code == 0:
-            exported: dict[str, Any] = json.loads(done.stdout)
-            return exported
-        if "no stack named" in done.stderr:
-            return None
-        raise DriverError(f"The state of stack {stack} cannot be read: {clean(done.stderr)}")
-
     def interrupt(self) -> None:
         """Lets running operations of all stacks end and begins no others; a second call is abrupt."""
         self._command.interrupt()
 
-    def _change(
-        self,
-        stack: StackId,
-        arguments: list[str],
-        declare: Callable[[], None] | None,
-        values: _Values,
-        on_event: Callable[[Event], None],
-    ) -> StackResult:
+    def _change(self, operation: _Operation, values: _Values, on_event: Callable[[Event], None]) -> StackResult:
+        stack = operation.stack
+        if self._command.stopping:
+            return StackResult(
+                stack, ok=False, error="The apply was interrupted before this stack began.", interrupted=True
+            )
         began = time.monotonic()
         on_event(Event(stack, "started"))
-        self._ensure(stack)
-        transcript = Transcript(stack, values.mask, on_event)
-        done = self._operate(stack, arguments, declare, transcript)
-        result = self._result(stack, done, transcript, values, time.monotonic() - began)
+        with locks.hold(self._locks, self.project, stack) as lock:
+            recovered = self._recover(operation, lock)
+            for note in recovered.notes:
+                on_event(Event(stack, "log", message=note))
+            self._stacks.ensure(stack)
+            transcript = Transcript(stack, values.mask, on_event)
+            operation = operation.refreshing() if recovered.refresh else operation
+            done = self._operate(operation, transcript, lock)
+            result = self._result(stack, done, transcript, values, recovered)
+        result = replace(result, seconds=time.monotonic() - began)
         on_event(Event(stack, "finished" if result.ok else "failed", message=result.error, seconds=result.seconds))
         return result
 
+    def _recover(self, operation: _Operation, lock: Lock) -> Recovered:
+        """Puts right what an interrupted operation left; nothing to do is the rule, and costs a look at the state's file."""
+        stack, folder = operation.stack, self.backend.folder
+        found = recovery.inherited(lock.left)
+        if folder is None:
+            refusal = self._stacks.conflict(stack) if lock.left else ""
+            self._unlock(stack, recovery.locks_named(refusal), lock)
+        else:
+            found += recovery.repair(folder, self.project, stack)
+            self._unlock(stack, recovery.locks_in(folder, self.project, stack), lock)
+        state = self._stacks.state(stack)
+        if state is None or not state.pending:
+            return found
+        adopt = _adopting(self.home)
+        return found + recovery.settle(stack, self._stacks, operation.desired, adopt, is_native)
+
+    def _unlock(self, stack: StackId, held: list[recovery.Held], lock: Lock) -> None:
+        if held:
+            recovery.require_stale(stack, held, lock.left)
+            self._stacks.settings()
+            self._stacks.unlock(stack)
+
     def _result(
-        self, stack: StackId, done: Completed, transcript: Transcript, values: _Values, seconds: float
+        self, stack: StackId, done: Completed, transcript: Transcript, values: _Values, recovered: Recovered
     ) -> StackResult:
         state = self.state(stack) or checkpoints.Checkpoint()
         live = state.by_address()
@@ -177,21 +194,28 @@ class Driver:
             ids={a: r.id for a, r in live.items()},
             not_ready=not_ready,
             error=error,
-            seconds=seconds,
             interrupted=done.interrupted,
+            recovered=recovered.notes,
         )
 
-    def _operate(
-        self, stack: StackId, arguments: list[str], declare: Callable[[], None] | None, transcript: Transcript
-    ) -> Completed:
+    def _operate(self, operation: _Operation, transcript: Transcript, lock: Lock | None = None) -> Completed:
         """Runs one operation with the servers that it needs: events, the program, the native provider."""
         with ExitStack() as servers:
             events = servers.enter_context(event_server(transcript.take))
             variables = servers.enter_context(self._provider())
             extra = [f"--event-log={events}"]
-            if declare is not None:
-                extra += [servers.enter_context(program_server(declare)), "--exec-kind=auto.inline"]
-            return self._command.run([*arguments, *extra, *self._selector(stack)], variables)
+            if operation.declare is not None:
+                extra += [servers.enter_context(program_server(operation.declare)), "--exec-kind=auto.inline"]
+            arguments = [*operation.arguments, *extra, *self._stacks.selector(operation.stack)]
+            if lock is None:
+                return self._command.run(arguments, variables)
+            done = self._command.run(arguments, {**variables, processes.MARK: lock.token}, lock.record_cli)
+        if lock.lost:
+            raise locks.LockedError(lock.lost)
+        if done.code != 0 and recovery.busy(done.stderr):
+            recovery.require_stale(operation.stack, recovery.locks_named(done.stderr), None)
+            raise locks.LockedError(f"Stack {operation.stack} is locked in the state backend: {clean(done.stderr)}")
+        return done
 
     @contextmanager
     def _provider(self) -> Iterator[dict[str, str]]:
@@ -202,20 +226,21 @@ class Driver:
         finally:
             server.stop()
 
-    def _selector(self, stack: StackId) -> list[str]:
-        return ["--stack", f"organization/{self.project}/{stack}"]
 
-    def _ensure(self, stack: StackId) -> None:
-        """Makes the project's settings and, where it is not there, the stack."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _write(self._folder / "Pulumi.yaml", json.dumps({"name": self.project, "runtime": "python"}) + "\n")
-        folder = self.backend.folder
-        if folder is not None and checkpoints.locate(folder, self.project, stack):
-            return
-        provider = ["--secrets-provider", self.backend.secrets_provider]
-        done = self._command.run(["stack", "init", "--no-select", *provider, *self._selector(stack)])
-        if done.code != 0 and "already exists" not in done.stderr:
-            raise DriverError(f"Stack {stack} cannot be made in the state backend: {clean(done.stderr)}")
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    """What the CLI is asked for. `desired` is what the stack is to hold afterwards; None where that is not said."""
+
+    stack: StackId
+    arguments: list[str]
+    declare: Callable[[], None] | None
+    desired: AbstractSet[Address] | None
+
+    def refreshing(self) -> _Operation:
+        """The same, after a comparison of the state with reality."""
+        if "refresh" in (a.lstrip("-") for a in self.arguments):
+            return self
+        return replace(self, arguments=[*self.arguments, "--refresh"])
 
 
 class _Values:
@@ -269,10 +294,16 @@ def _variables(backend: Backend, home: Path, cli: Path) -> dict[str, str]:
     }
 
 
-def _write(path: Path, text: str) -> None:
-    """Writes a small file in one step where it differs; threads and processes may do so at the same time."""
-    if path.exists() and path.read_text() == text:
-        return
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name, delete=False) as stream:
-        stream.write(text)
-    Path(stream.name).replace(path)
+def _adopting(home: Path) -> recovery.Adopt:
+    """What finds or finishes what an interrupted creation of a native resource began, and gives its id."""
+
+    def adopt(urn: str, inputs: Mapping[str, Any]) -> str:
+        from trueup.provider.catalogue import component
+        from trueup.provider.component import Context
+
+        # A run's id is its fingerprint. It is not started only to be deleted: the refresh finds whether it is there.
+        if "fingerprint" in inputs:
+            return str(inputs["fingerprint"])
+        return component(checkpoints.address_of(urn).type).create(Context(home, urn), dict(inputs)).id
+
+    return adopt

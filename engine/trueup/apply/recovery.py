@@ -1,0 +1,269 @@
+"""What an interrupted operation left, put right before the next one. Called by `apply/pulumi.py` with the stack's lock held.
+
+The order matters: whoever takes the lock has ended the processes of its former owner (`locks.py`); then the files of the state are made
+readable, Pulumi's own lock is cleared where its owner is known to be gone, and operations that were begun and never recorded as
+ended are settled. The operation that follows compares the state with reality (`Recovered.refresh`), so that nothing is lost or doubled.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import psutil
+
+from trueup.apply import checkpoints, processes
+from trueup.apply.locks import LockedError, Record
+from trueup.provider.component import ComponentError
+from trueup_stacks.core.resources import Address, StackId
+
+LOCKED = re.compile(r"created by (?P<user>.*)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<since>\S+)")
+BUSY = ("the stack is currently locked by", "Another update is currently in progress")
+OLD_SECONDS = 600.0
+"""A scratch file of Pulumi's this old belongs to no write that goes on."""
+
+Json = dict[str, Any]
+Adopt = Callable[[str, Mapping[str, Any]], str]
+"""(URN, inputs) → the id of the native resource, which is made or found. Raises an Exception where neither works."""
+
+
+class RecoveryError(Exception):
+    """The state cannot be put right without a person. The text says what to do."""
+
+
+class Exporter(Protocol):
+    """Pulumi's export and import of a stack's state."""
+
+    def export(self, stack: StackId, secrets: bool = False) -> Json | None: ...
+
+    def load(self, stack: StackId, exported: Json) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What was put right, in sentences, and whether the state must be compared with reality."""
+
+    notes: tuple[str, ...] = ()
+    refresh: bool = False
+
+    def __add__(self, other: Recovered) -> Recovered:
+        return Recovered(self.notes + other.notes, self.refresh or other.refresh)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lock of Pulumi's own: it has an owner and no lease."""
+
+    user: str
+    host: str
+    pid: int
+    since: datetime
+
+    def stale(self, left: Record | None) -> bool:
+        """Whether its owner is known to be gone: it is the CLI that we have just ended, or a process of this machine that is no more."""
+        if left is not None and left.cli is not None and (left.cli.host, left.cli.pid) == (self.host, self.pid):
+            return True
+        if self.host != processes.host():
+            return False
+        try:
+            return psutil.Process(self.pid).create_time() > self.since.timestamp() + 1
+        except psutil.NoSuchProcess:
+            return True
+
+    def __str__(self) -> str:
+        return f"{self.user}@{self.host} (process {self.pid}) since {self.since:%Y-%m-%d %H:%M:%S UTC}"
+
+
+def inherited(left: Record | None) -> Recovered:
+    """What the lock of an owner that went without releasing it means."""
+    if left is None:
+        return Recovered()
+    since = datetime.fromtimestamp(left.since, UTC)
+    note = (
+        f"The operation that {left.user}@{left.owner.host} (process {left.owner.pid}) began at {since:%Y-%m-%d %H:%M:%S UTC} "
+        "was interrupted; what was left of it has been ended, and the state is compared with reality."
+    )
+    return Recovered((note,), refresh=True)
+
+
+def repair(folder: Path, project: str, stack: StackId) -> Recovered:
+    """Makes the files of a file backend readable: a kill or a loss of power can leave halves of them.
+
+    Raises RecoveryError where neither the state nor its backup can be read.
+    """
+    base = folder / ".pulumi" / "stacks" / project
+    found = Recovered(tuple(_sweep(base, stack)))
+    path = checkpoints.locate(folder, project, stack)
+    if path is None or _readable(path):
+        return found
+    backup = path.with_name(path.name + ".bak")
+    if not backup.exists() or not _readable(backup):
+        raise RecoveryError(
+            f"The state of stack {stack} in {path} cannot be read, and neither can its backup. Restore the file from a backup of the state."
+        )
+    broken = path.with_name(f"{path.name}.broken-{time.time_ns()}")
+    path.rename(broken)
+    scratch = path.with_name(f"{path.name}.restored")
+    scratch.write_bytes(backup.read_bytes())
+    scratch.replace(path)
+    note = f"The state of stack {stack} could not be read and was restored from Pulumi's backup; what was there is in {broken.name}."
+    return found + Recovered((note,), refresh=True)
+
+
+def locks_in(folder: Path, project: str, stack: StackId) -> list[Held]:
+    """Pulumi's own locks of a stack in a file backend."""
+    found = []
+    for path in sorted((folder / ".pulumi" / "locks" / "organization" / project / str(stack)).glob("*.json")):
+        try:
+            raw = json.loads(path.read_text())
+            found.append(Held(raw["username"], raw["hostname"], int(raw["pid"]), _time(raw["timestamp"])))
+        except FileNotFoundError:
+            continue
+        except (ValueError, KeyError, TypeError):
+            # Half a lock is of a process that was killed while it wrote: no living one leaves it so for long.
+            if time.time() - path.stat().st_mtime > 5:
+                path.unlink(missing_ok=True)
+    return found
+
+
+def locks_named(message: str) -> list[Held]:
+    """Pulumi's own locks that an error message names: how those of other backends are seen."""
+    return [Held(m["user"], m["host"], int(m["pid"]), _time(m["since"].rstrip(","))) for m in LOCKED.finditer(message)]
+
+
+def busy(message: str) -> bool:
+    """Whether Pulumi refused an operation since the stack is locked in the backend."""
+    return any(text in message for text in BUSY)
+
+
+def require_stale(stack: StackId, held: Iterable[Held], left: Record | None) -> None:
+    """Raises LockedError for a lock whose owner is not known to be gone."""
+    alive = [h for h in held if not h.stale(left)]
+    if alive:
+        raise LockedError(
+            f"Stack {stack} is locked in the state backend by {', '.join(map(str, alive))}. Wait until that has ended. Pulumi's own "
+            f"locks have no lease: if that process is gone, run `pulumi cancel {stack}` in that backend, and then this again."
+        )
+
+
+def settle(
+    stack: StackId, state: Exporter, desired: AbstractSet[Address] | None, adopt: Adopt, native: Callable[[str], bool]
+) -> Recovered:
+    """Settles the pending operations in a stack's state. `desired` is what the next operation wants; None when it wants to change nothing.
+
+    A pending creation of what is still wanted is dropped: the next creation adopts what it made. A native one of what is no longer
+    wanted is finished instead, so that it is in the state and can be deleted. Pending updates and deletions are dropped, since
+    the refresh finds what they did.
+    """
+    exported = state.export(stack)
+    deployment: Json = (exported or {}).get("deployment") or {}
+    pending = deployment.get("pending_operations") or []
+    if exported is None or not pending or desired is None:
+        return Recovered(refresh=bool(pending))
+    orphans = [p for p in pending if _is_orphan(p, desired)]
+    plain = _plain_inputs(state.export(stack, secrets=True)) if any(native(_type(p)) for p in orphans) else {}
+    present = {r["urn"] for r in deployment.get("resources") or ()}
+    notes = []
+    for operation in orphans:
+        resource = operation["resource"]
+        if resource["urn"] in present:
+            notes.append(_left_over(operation, "it was to replace another"))
+        elif not native(_type(operation)):
+            notes.append(_left_over(operation, "its provider cannot say"))
+        else:
+            notes.append(_adopt(operation, deployment, plain.get(resource["urn"], {}), adopt))
+    others = [p for p in pending if p not in orphans]
+    notes += [
+        f"{_name(p)}: what had begun ({p['type']}) was not recorded as ended and is compared with reality."
+        for p in others
+    ]
+    deployment.pop("pending_operations")
+    state.load(stack, exported)
+    return Recovered(tuple(notes), refresh=True)
+
+
+def _is_orphan(operation: Json, desired: AbstractSet[Address]) -> bool:
+    urn = operation["resource"]["urn"]
+    if operation["type"] != "creating" or checkpoints.is_internal(urn) or operation["resource"].get("external"):
+        return False
+    return checkpoints.address_of(urn) not in desired
+
+
+def _adopt(operation: Json, deployment: Json, inputs: Mapping[str, Any], adopt: Adopt) -> str:
+    """Puts what an interrupted creation made, or would have made, into the state. What it gave is read by the refresh."""
+    resource = operation["resource"]
+    try:
+        id = adopt(resource["urn"], inputs)
+    except ComponentError as error:
+        return _left_over(operation, str(error))
+    except Exception as error:  # noqa: BLE001 — its text is of anyone, and may hold the inputs
+        return _left_over(operation, type(error).__name__)
+    made = {**resource, "id": id, "outputs": resource.get("inputs") or {}}
+    deployment.setdefault("resources", []).append(made)
+    return f"{_name(operation)}: its creation was interrupted and it is no longer wanted; it was taken into the state, to be deleted."
+
+
+def _left_over(operation: Json, reason: str) -> str:
+    return (
+        f"{_name(operation)}: its creation was interrupted, it is no longer wanted, and whether it exists is not known ({reason}). "
+        "Look for it, and delete it by hand."
+    )
+
+
+def _name(operation: Json) -> str:
+    address = checkpoints.address_of(operation["resource"]["urn"])
+    return f"{address.type} {address.name}"
+
+
+def _type(operation: Json) -> str:
+    return checkpoints.address_of(operation["resource"]["urn"]).type
+
+
+def _plain_inputs(exported: Json | None) -> dict[str, dict[str, Any]]:
+    """The inputs of pending operations by URN, secrets in clear; they go to the components and nowhere else."""
+    pending = ((exported or {}).get("deployment") or {}).get("pending_operations") or ()
+    return {p["resource"]["urn"]: _reveal(p["resource"].get("inputs") or {}) for p in pending}
+
+
+def _reveal(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        if value.get(checkpoints.SIGNATURE) == checkpoints.SECRET:
+            return json.loads(value["plaintext"])
+        return {k: _reveal(v) for k, v in value.items()}
+    return [_reveal(v) for v in value] if isinstance(value, list) else value
+
+
+def _sweep(base: Path, stack: StackId) -> list[str]:
+    """Removes halves of files that are no state: the sidecar that stops Pulumi when it is empty, and scratch files of writes."""
+    notes = []
+    for path in sorted(base.glob(f"{stack}.*attrs")):
+        if path.stat().st_size == 0:
+            path.unlink(missing_ok=True)
+            notes.append(f"The empty file {path.name} beside the state was removed.")
+    for path in base.glob("fileblob*"):
+        if time.time() - path.stat().st_mtime > OLD_SECONDS:
+            path.unlink(missing_ok=True)
+    return notes
+
+
+def _readable(path: Path) -> bool:
+    try:
+        checkpoints.read(path)
+    except checkpoints.CompressedError:
+        return True
+    except (ValueError, KeyError, AttributeError, TypeError, EOFError, gzip.BadGzipFile):
+        return False
+    return True
+
+
+def _time(text: str) -> datetime:
+    """A time as Go writes it: up to nine digits of a second."""
+    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", text))

@@ -43,7 +43,7 @@ def test_the_good_example_breaks_no_rule(rule: type[Rule], judge: Judge) -> None
 def test_findings_are_sentences_that_say_what_to_do(rule: type[Rule], judge: Judge) -> None:
     for found in judge(rule.bad):
         if found.code == rule.code:
-            assert found.finding.summary.endswith("."), found.finding.summary
+            assert found.finding.summary.endswith((".", "?")), found.finding.summary
             assert found.finding.fix.endswith((".", "?")), found.finding.fix
 
 

@@ -27,7 +27,7 @@ class Link:
 
 
 _Node = tuple[str, typing.Any]
-# A model's plan: (field, alias, node); a node is ("ref", kind) | ("list", node) | ("map", node) | ("model", class).
+# A model's plan: (field, alias, node); a node is ("ref", mark) | ("list", node) | ("map", node) | ("model", class).
 
 
 @functools.cache
@@ -47,7 +47,7 @@ def _node(hint: typing.Any) -> _Node | None:
         base, *marks = typing.get_args(hint)
         for mark in marks:
             if isinstance(mark, Reference):
-                return ("ref", mark.kind)
+                return ("ref", mark)
         return _node(base)
     if origin in (typing.Union, types.UnionType):
         nodes = [n for n in map(_node, typing.get_args(hint)) if n is not None]
@@ -68,8 +68,8 @@ def _walk(node: _Node, value: typing.Any, path: Path) -> Iterator[tuple[Path, st
         return
     tag, inner = node
     if tag == "ref":
-        if isinstance(value, str):
-            yield path, inner, value
+        if isinstance(value, str) and value not in inner.words:
+            yield path, inner.kind, value
     elif tag == "any":
         for option in inner:
             if option[0] == "model" and not isinstance(value, option[1]):

@@ -35,9 +35,10 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Marks a string field as the name of a document of `kind`."""
+    """Marks a string field as the name of a document of `kind`, or one of `words`, which mean something else."""
 
     kind: str
+    words: frozenset[str] = frozenset()
 
 
 def qualified(text: str, namespace: str) -> tuple[str, str]:
@@ -60,4 +61,5 @@ EndpointRef = Annotated[str, Reference("Endpoint"), _PATTERN]
 GatewayRef = Annotated[str, Reference("Gateway"), _PATTERN]
 ObjectStoreRef = Annotated[str, Reference("ObjectStore"), _PATTERN]
 EnvironmentRef = Annotated[str, Reference("Environment"), _PATTERN]
+EachOrEnvironmentRef = Annotated[str, Reference("Environment", frozenset({"each"})), _PATTERN]
 TeamRef = Annotated[str, Reference("Team"), _PATTERN]

@@ -14,12 +14,14 @@ from trueup_specs.kinds.environment.spec import EnvironmentSpec
 from trueup_specs.kinds.feature_service.spec import FeatureServiceSpec
 from trueup_specs.kinds.feature_view.spec import FeatureViewSpec
 from trueup_specs.kinds.gateway.spec import GatewaySpec
+from trueup_specs.kinds.model import rules as model_rules
 from trueup_specs.kinds.model.spec import ModelSpec
 from trueup_specs.kinds.object_store.spec import ObjectStoreSpec
 from trueup_specs.kinds.overlay.spec import OverlaySpec
 from trueup_specs.kinds.pipeline import rules as pipeline_rules
 from trueup_specs.kinds.pipeline.spec import PipelineSpec
 from trueup_specs.kinds.policy.spec import PolicySpec
+from trueup_specs.kinds.quality_gate import rules as quality_gate_rules
 from trueup_specs.kinds.quality_gate.spec import QualityGateSpec
 from trueup_specs.kinds.team.spec import TeamSpec
 from trueup_specs.kinds.workspace import rules as workspace_rules
@@ -42,8 +44,8 @@ KINDS: dict[str, Kind] = {
         Kind("FeatureView", FeatureViewSpec, Layer.DATA, _ALL),
         Kind("FeatureService", FeatureServiceSpec, Layer.DATA, _ALL),
         Kind("Pipeline", PipelineSpec, Layer.MODEL, (*_ALL, *PROCESS_RULES, *pipeline_rules.RULES)),
-        Kind("QualityGate", QualityGateSpec, Layer.MODEL, _ALL),
-        Kind("Model", ModelSpec, Layer.MODEL, _ALL, holds_data=True),
+        Kind("QualityGate", QualityGateSpec, Layer.MODEL, (*_ALL, *quality_gate_rules.RULES)),
+        Kind("Model", ModelSpec, Layer.MODEL, (*_ALL, *model_rules.RULES), holds_data=True),
         Kind("Endpoint", EndpointSpec, Layer.SERVING, (*_ALL, *PROCESS_RULES)),
         Kind("Gateway", GatewaySpec, Layer.SERVING, _ALL),
     )

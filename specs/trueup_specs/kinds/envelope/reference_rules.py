@@ -1,4 +1,8 @@
-"""Rules of references between documents (TRU1012 to TRU1019). Listed for every kind by the registry."""
+"""Rules of references between documents (TRU1013 to TRU1019), listed for every kind by the registry.
+
+That a typed reference leads to a document at all is judged by `trueup.validate`, which also knows the documents that are
+wrong in themselves. `absent` is for rules whose references no model marks, such as those in a step's `with`.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +10,9 @@ from collections.abc import Iterable, Iterator
 
 from trueup_specs.core.diagnostics import nearest
 from trueup_specs.core.envelope import Document
-from trueup_specs.core.links import Link, references
+from trueup_specs.core.links import references
 from trueup_specs.core.references import Key
-from trueup_specs.core.rules import Finding, Index, Rule, derived, examples
-
-_EACH = ("spec", "train", "in")
-"""`Model.spec.train.in` may be the word `each` instead of an environment."""
-
-_SOURCE = """
-    kind: DataSource
-    metadata: {name: raw}
-    spec: {file: {url: "https://example.com/raw.csv", format: csv}}
-    """
-
-
-def links(document: Document) -> Iterator[Link]:
-    """The references of a document that must lead somewhere."""
-    for link in references(document):
-        if not (link.path == _EACH and link.key.name == "each"):
-            yield link
+from trueup_specs.core.rules import Finding, Index, Rule, derived
 
 
 def written(key: Key, namespace: str) -> str:
@@ -49,35 +37,6 @@ def absent(path: tuple[str | int, ...], key: Key, namespace: str, index: Index) 
     """The finding that `key` is referred to and is not there."""
     place = f" in the namespace {key.namespace!r}" if key.namespace else ""
     return Finding(path, f"There is no {key.kind} {key.name!r}{place}.", fix=meant(key, namespace, index))
-
-
-class ReferenceDangling(Rule):
-    """A reference must name a document that exists."""
-
-    code = "TRU1012"
-    reason = "Nothing can be made from what is not there."
-    good = examples(
-        _SOURCE,
-        """
-        kind: Dataset
-        metadata: {name: customers}
-        spec: {source: raw, schema: {properties: [{name: id, logicalType: string}]}}
-        """,
-    )
-    bad = examples(
-        _SOURCE,
-        """
-        kind: Dataset
-        metadata: {name: customers}
-        spec: {source: row, schema: {properties: [{name: id, logicalType: string}]}}
-        #              ^
-        """,
-    )
-
-    def check(self, document: Document, index: Index) -> Iterator[Finding]:
-        for link in links(document):
-            if index.get(link.key) is None:
-                yield absent(link.path, link.key, document.key.namespace, index)
 
 
 def _limited(index: Index) -> frozenset[Key]:
@@ -131,7 +90,7 @@ class ReferenceElsewhere(Rule):
             return
         own = document.metadata.environments
         everywhere = own if own is not None else tuple(sorted(d.key.name for d in index.of_kind("Environment")))
-        for link in links(document):
+        for link in references(document):
             if link.key not in limited or link.path[0] == "metadata":
                 continue
             target = index.get(link.key)
@@ -146,4 +105,4 @@ class ReferenceElsewhere(Rule):
                 )
 
 
-REFERENCE_RULES: tuple[type[Rule], ...] = (ReferenceDangling, ReferenceElsewhere)
+REFERENCE_RULES: tuple[type[Rule], ...] = (ReferenceElsewhere,)

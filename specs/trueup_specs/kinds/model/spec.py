@@ -7,7 +7,13 @@ from typing import Literal
 from pydantic import Field
 
 from trueup_specs.core.envelope import Duration, Items, Name, SpecModel
-from trueup_specs.core.references import EnvironmentRef, FeatureServiceRef, PipelineRef, QualityGateRef
+from trueup_specs.core.references import (
+    EachOrEnvironmentRef,
+    EnvironmentRef,
+    FeatureServiceRef,
+    PipelineRef,
+    QualityGateRef,
+)
 
 
 class ModelSource(SpecModel):
@@ -35,7 +41,7 @@ class Signature(SpecModel):
 class Train(SpecModel):
     """Where the model is trained."""
 
-    in_: EnvironmentRef | None = Field(default=None, alias="in")
+    in_: EachOrEnvironmentRef | None = Field(default=None, alias="in")
     """The environment, or `each`; by default the first of the promotion path."""
 
 

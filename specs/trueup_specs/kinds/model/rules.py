@@ -1,0 +1,484 @@
+"""Rules of `kind: Model` about itself (TRU1700 to TRU1719): source, promotion, aliases, signature."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from trueup_specs.core.diagnostics import Severity
+from trueup_specs.core.envelope import Document, seconds
+from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, repeated
+from trueup_specs.kinds.envelope.paths import is_file, is_folder, outside, suggestion
+from trueup_specs.kinds.model import training_rules
+from trueup_specs.kinds.model.spec import ModelSpec
+
+_MLFLOW = re.compile(r"^(?:models:/[^/@]+(?:/[^/]+|@[^/]+)|runs:/[0-9a-f]{32}/.+)$")
+_URL = re.compile(r"^[a-z][a-z0-9+.-]*:", re.I)
+_RESERVED = re.compile(r"^(?:latest|v\d+)$")
+
+_TRAINED = """
+    kind: Environment
+    metadata: {name: dev}
+    spec: {}
+    ---
+    kind: Environment
+    metadata: {name: prod}
+    spec: {}
+    ---
+    kind: Model
+    metadata: {name: churn}
+    spec:
+      source: {uri: "models:/churn/3"}
+      task: classification
+      promotion: {path: [dev, prod]}
+      aliases: [{name: champion}, {name: challenger, version: 4}]
+    """
+
+
+class TwoOrigins(SpecRule[ModelSpec]):
+    """A model must not have both `pipeline` and `source`."""
+
+    code = "TRU1700"
+    reason = "It would not be known whether it is trained here or taken from elsewhere."
+    good = _TRAINED
+    bad = """
+        kind: Pipeline
+        metadata: {name: nightly}
+        spec:
+          steps:
+            - {name: fit, run: ./fit.sh, outputs: {model: {type: model}}}
+            - {name: keep, uses: register, inputs: {model: fit.model}}
+        ---
+        kind: Model
+        metadata: {name: churn}
+        spec: {pipeline: nightly, source: {uri: "models:/churn/3"}, task: classification}
+        #                         ^
+        """
+
+    def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
+        if spec.pipeline is not None and spec.source is not None:
+            yield Finding(
+                ("spec", "source"),
+                f"{document.key} is both trained by {spec.pipeline!r} and taken from {spec.source.uri!r}.",
+                at_key=True,
+                fix="Keep one of `pipeline` and `source`.",
+            )
+
+
+class SourceMalformed(SpecRule[ModelSpec]):
+    """`source.uri` must be an MLflow model URI or a path of the workspace."""
+
+    code = "TRU1701"
+    reason = "Nothing else can be loaded as a model."
+    good = _TRAINED
+    bad = """
+        kind: Model
+        metadata: {name: churn}
+        spec: {source: {uri: "models:/churn"}, task: classification}
+        #                    ^
+        """
+
+    def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
+        if spec.source is None or _MLFLOW.match(spec.source.uri):
+            return
+        uri = spec.source.uri
+        if _URL.match(uri):
+            yield Finding(
+                ("spec", "source", "uri"),
+                f"{uri!r} is no MLflow model URI.",
+                fix="Write `models:/NAME/VERSION`, `models:/NAME@ALIAS`, `runs:/RUN_ID/PATH`, or a path of the workspace.",
+            )
+        elif outside(uri) or not (is_file(uri, index) or is_folder(uri, index)):
+            yield Finding(
+                ("spec", "source", "uri"),
+                f"The repository has nothing at {uri!r} below the workspace.",
+                fix=suggestion(uri, index),
+            )
+
+
+class PathRepeated(SpecRule[ModelSpec]):
+    """`promotion.path` must name each environment once."""
+
+    code = "TRU1702"
+    reason = "A version cannot come to an environment before and after another."
+    good = _TRAINED
+    bad = """
+        kind: Environment
+        metadata: {name: dev}
+        spec: {}
+        ---
+        kind: Model
+        metadata: {name: churn}
+        spec: {source: {uri: "models:/churn/3"}, task: classification, promotion: {path: [dev, dev]}}
+        #                                                                                      ^
+        """
+
+    def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
+        for position, _, name in repeated(spec.promotion.path):
+            yield Finding(
+                ("spec", "promotion", "path", position),
+                f"The environment {name!r} is on the promotion path twice.",
+                fix="Remove one of them.",
+            )
+
+
+class PathOutsideEnvironments(SpecRule[ModelSpec]):
+    """`promotion.path` must name environments that the model exists in."""
+
+    code = "TRU1703"
+    reason = "A version cannot be promoted to where the model is not."
+    good = _TRAINED
+    bad = """
+        kind: Environment
+        metadata: {name: dev}
+        spec: {}
+        ---
+        kind: Environment
+        metadata: {name: prod}
+        spec: {}
+        ---
+        kind: Model
+        metadata: {name: churn, environments: [dev]}
+        spec: {source: {uri: "models:/churn/3"}, task: classification, promotion: {path: [dev, prod]}}
+        #                                                                                      ^
+        """
+
+    def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
+        limits = document.metadata.environments
+        for position, name in enumerate(spec.promotion.path):
+            if limits is not None and name not in limits:
+                yield Finding(
+                    ("spec", "promotion", "path", position),
+                    f"{document.key} does not exist in {name!r}, by its `metadata.environments`.",
+                    fix=f"Add {name!r} to `metadata.environments`, or take it off the path.",
+                )
+
+
+class TrainedOffPath(SpecRule[ModelSpec]):
+    """`train.in` must be on the promotion path."""
+
+    code = "TRU1704"
+    reason = "A version that is trained elsewhere would never be promoted."
+    good = """
+        kind: Environment
+        metadata: {name: dev}
+        spec: {}
+        ---
+        kind: Pipeline
+        metadata: {name: nightly}
+        spec:
+          steps:
+            - {name: fit, run: ./fit.sh, outputs: {model: {type: model}}}
+            - {name: keep, uses: register, inputs: {model: fit.model}}
+        ---
+        kind: Model
+        metadata: {name: churn}
+        spec: {pipeline: nightly, task: classification, train: {in: dev}, promotion: {path: [dev]}}
+        """
+    bad = """
+        kind: Environment
+        metadata: {name: dev}
+        spec: {}
+        ---
+        kind: Environment
+        metadata: {name: lab}
+        spec: {}
+        ---
+        kind: Pipeline
+        metadata: {name: nightly}
+        spec:
+          steps:
+            - {name: fit, run: ./fit.sh, outputs: {model: {type: model}}}
+            - {name: keep, uses: register, inputs: {model: fit.model}}
+        ---
+        kind: Model
+        metadata: {name: churn}
+        spec: {pipeline: nightly, task: classification, train: {in: lab}, promotion: {path: [dev]}}
+        #                                                           ^
+        """
+
+    def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
+        where, path = spec.train.in_, spec.promotion.path
+        if where is not None and where != "each" and path and where not in path:
+            yield Finding(
+                ("spec", "train", "in"),
+                f"{document.key} is trained in {where!r}, which its promotion path does not lead through.",
+                fix=f"Put {where!r} first on `promotion.path`, or train in {path[0]!r}.",
+            )
+
+
+class TrainedAfterPromotion(SpecRule[ModelSpec]):
+    """`train.in` must be the first environment of the promotion path, or `each`."""
+
+    code = "TRU1705"
+    reason = "Versions travel along the path; the environments before the one that trains would never be given one."
+    good = TrainedOffPath.good
+    bad = TrainedOffPath.bad.replace("name: lab", "name: prod").replace(
+        "in: lab}, promotion: {path: [dev]}", "in: prod}, promotion: {path: [dev, prod]}"
+    )
+
+    def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
+        where, path = spec.train.in_, spec.promotion.path
+        if where in path[1:] and where != path[0]:
+            yield Finding(
+                ("spec", "train", "in"),
+                f"{document.key} is trained in {where!r}, which comes after {path[0]!r} on its promotion path.",
+                fix=f"Put {where!r} first on the path, or train in {path[0]!r}.",
+            )
+
+
+class NotTrained(SpecRule[ModelSpec]):
+    """`train` and `params` say nothing for a model that no pipeline trains."""
+
+    code = "TRU1706"
+    reason = "They would be ignored, so what was meant does not happen."
+    good = _TRAINED
+    bad = """
+        kind: Model
+        metadata: {name: churn}
+        spec: {source: {uri: "models:/churn/3"}, task: classification, params: {depth: 3}}
+        #                                                              ^
+        """
+
+    def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
+        for field in ("train", "params") if spec.pipeline is None else ():
+            value = spec.train.in_ if field == "train" else spec.params
+            if value:
+                yield Finding(
+                    ("spec", field),
+                    f"No pipeline trains {document.key}, so `{field}` does nothing.",
+                    at_key=True,
+                    fix=f"Name a `pipeline`, or remove `{field}`.",
+                )
+
+
+class AliasTwice(SpecRule[ModelSpec]):
+    """`aliases` must name each alias once."""
+
+    code = "TRU1707"
+    reason = "An alias means one version."
+    good = _TRAINED
+    bad = """
+        kind: Model
+        metadata: {name: churn}
+        spec: {source: {uri: "models:/churn/3"}, task: classification, aliases: [{name: champion}, {name: champion, version: 2}]}
+        #                                                                                                 ^
+        """
+
+    def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
+        for position, first, name in repeated(alias.name for alias in spec.aliases):
+            yield Finding(
+                ("spec", "aliases", position, "name"),
+                f"The alias {name!r} stands twice.",
+                fix="Remove one of them.",
+                related=((None, ("spec", "aliases", first, "name"), "The first one."),),
+            )
+
+
+class AliasReserved(SpecRule[ModelSpec]):
+    """An alias must not be `latest` or look like a version, such as `v2`."""
+
+    code = "TRU1708"
+    reason = "MLflow refuses these names."
+    good = _TRAINED
+    bad = """
+        kind: Model
+        metadata: {name: churn}
+        spec: {source: {uri: "models:/churn/3"}, task: classification, aliases: [{name: latest}]}
+        #                                                                               ^
+        """
+
+    def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
+        for position, alias in enumerate(spec.aliases):
+            if _RESERVED.match(alias.name):
+                yield Finding(
+                    ("spec", "aliases", position, "name"),
+                    f"MLflow keeps the alias {alias.name!r} for itself.",
+                    fix="Choose another name, such as `champion`.",
+                )
+
+
+class SoakWithoutPath(SpecRule[ModelSpec]):
+    """`promotion.soak` needs a path of at least two environments."""
+
+    code = "TRU1709"
+    reason = "Where nothing is promoted, nothing waits."
+    good = _TRAINED
+    bad = """
+        kind: Model
+        metadata: {name: churn}
+        spec: {source: {uri: "models:/churn/3"}, task: classification, promotion: {soak: 1d}}
+        #                                                                          ^
+        """
+
+    def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
+        if spec.promotion.soak is not None and len(spec.promotion.path) < 2:
+            yield Finding(
+                ("spec", "promotion", "soak"),
+                "No version is promoted from one environment to another, so none can soak.",
+                at_key=True,
+                fix="Add `path` with the environments in order, or remove `soak`.",
+            )
+
+
+class SoakNothing(SpecRule[ModelSpec]):
+    """`promotion.soak` must be more than nothing."""
+
+    code = "TRU1710"
+    severity = Severity.WARNING
+    reason = "A version would go on at once, as without it."
+    good = _TRAINED
+    bad = """
+        kind: Environment
+        metadata: {name: dev}
+        spec: {}
+        ---
+        kind: Environment
+        metadata: {name: prod}
+        spec: {}
+        ---
+        kind: Model
+        metadata: {name: churn}
+        spec: {source: {uri: "models:/churn/3"}, task: classification, promotion: {path: [dev, prod], soak: 0d}}
+        #                                                                                                   ^
+        """
+
+    def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
+        if spec.promotion.soak is not None and seconds(spec.promotion.soak) == 0:
+            yield Finding(
+                ("spec", "promotion", "soak"),
+                "A version soaks for no time.",
+                fix="Write how long it must have served, such as `3d`, or remove `soak`.",
+            )
+
+
+class SignatureFieldTwice(SpecRule[ModelSpec]):
+    """`signature` must name each input and output once."""
+
+    code = "TRU1711"
+    reason = "A column has one type."
+    good = """
+        kind: Model
+        metadata: {name: churn}
+        spec: {source: {uri: "models:/churn/3"}, task: regression, signature: {inputs: [{name: age, type: long}]}}
+        """
+    bad = """
+        kind: Model
+        metadata: {name: churn}
+        spec:
+          source: {uri: "models:/churn/3"}
+          task: regression
+          signature: {inputs: [{name: age, type: long}, {name: age, type: double}]}
+        #                                                      ^
+        """
+
+    def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
+        for field in ("inputs", "outputs") if spec.signature else ():
+            for position, _, name in repeated(item.name for item in getattr(spec.signature, field)):
+                yield Finding(
+                    ("spec", "signature", field, position, "name"),
+                    f"The column {name!r} stands twice in the signature's {field}.",
+                    fix="Remove one of them.",
+                )
+
+
+class LabelAsInput(SpecRule[ModelSpec]):
+    """The label must not be an input of the signature."""
+
+    code = "TRU1712"
+    reason = "Who asks for a prediction does not know it; a model that is given it in training learns nothing else."
+    good = SignatureFieldTwice.good
+    bad = """
+        kind: Model
+        metadata: {name: churn}
+        spec:
+          source: {uri: "models:/churn/3"}
+          task: regression
+          label: age
+          signature: {inputs: [{name: age, type: long}]}
+        #                             ^
+        """
+
+    def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
+        for position, item in enumerate(spec.signature.inputs if spec.signature else ()):
+            if item.name == spec.label:
+                yield Finding(
+                    ("spec", "signature", "inputs", position, "name"),
+                    f"The label {spec.label!r} is an input of the signature.",
+                    fix="Remove it from `inputs`.",
+                )
+
+
+class PositiveClassOfRegression(SpecRule[ModelSpec]):
+    """`positiveClass` belongs to classification."""
+
+    code = "TRU1713"
+    reason = "A regression has no classes."
+    good = SignatureFieldTwice.good
+    bad = """
+        kind: Model
+        metadata: {name: churn}
+        spec: {source: {uri: "models:/churn/3"}, task: regression, label: age, positiveClass: old}
+        #                                                                      ^
+        """
+
+    def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
+        if spec.positive_class is not None and (spec.task != "classification" or spec.label is None):
+            why = "a regression has no classes" if spec.task != "classification" else "the model has no `label`"
+            yield Finding(
+                ("spec", "positiveClass"),
+                f"`positiveClass` does nothing: {why}.",
+                at_key=True,
+                fix="Remove it." if spec.task != "classification" else "Name the `label` whose value it is.",
+            )
+
+
+class HighRiskWithoutUse(SpecRule[ModelSpec]):
+    """A model of high risk should say its intended use."""
+
+    code = "TRU1714"
+    severity = Severity.WARNING
+    reason = "The EU AI Act (article 13) wants the intended purpose of a high-risk system documented."
+    good = """
+        kind: Model
+        metadata: {name: churn}
+        spec:
+          source: {uri: "models:/churn/3"}
+          task: regression
+          riskClass: high
+          intendedUse: To order calls to customers; not to price contracts.
+        """
+    bad = """
+        kind: Model
+        metadata: {name: churn}
+        spec: {source: {uri: "models:/churn/3"}, task: regression, riskClass: high}
+        #                                                                     ^
+        """
+
+    def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
+        if spec.risk_class == "high" and not spec.intended_use.strip():
+            yield Finding(
+                ("spec", "riskClass"),
+                f"{document.key} is of high risk and does not say what it is for.",
+                fix="Add `intendedUse`.",
+            )
+
+
+RULES: tuple[type[Rule], ...] = (
+    TwoOrigins,
+    SourceMalformed,
+    PathRepeated,
+    PathOutsideEnvironments,
+    TrainedOffPath,
+    TrainedAfterPromotion,
+    NotTrained,
+    AliasTwice,
+    AliasReserved,
+    SoakWithoutPath,
+    SoakNothing,
+    SignatureFieldTwice,
+    LabelAsInput,
+    PositiveClassOfRegression,
+    HighRiskWithoutUse,
+    *training_rules.RULES,
+)

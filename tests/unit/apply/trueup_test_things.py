@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import threading
 import time
@@ -16,7 +17,7 @@ from typing import Any
 
 from trueup.provider.component import UNKNOWN, ComponentError, Context, Failure, Live, State
 
-TOKENS = {"trueup:test:Thing": "trueup_test_things:Thing", "trueup:test:Keyed": "trueup_test_things:Keyed"}
+TOKENS = {f"trueup:test:{name}": f"trueup_test_things:{name}" for name in ("Thing", "Keyed", "Stamped")}
 COUNTS: dict[str, int] = {}
 GUARD = threading.Lock()
 
@@ -78,7 +79,9 @@ class Thing:
         path = context.home / "things" / f"{id}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         journal(context, effect, id)
-        path.write_text(json.dumps({"urn": context.urn, "inputs": inputs}))
+        scratch = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+        scratch.write_text(json.dumps({"urn": context.urn, "inputs": inputs}))
+        scratch.replace(path)
         moment("after", effect)
         context.log(f"wrote {id}")
         unready = inputs.get("unready")
@@ -98,6 +101,18 @@ class Keyed(Thing):
 
     def id(self, context: Context, inputs: dict[str, Any]) -> str:
         return str(inputs["key"])
+
+
+class Stamped(Thing):
+    """A thing whose identity is random, as a cloud's is: only its stamp keeps an interrupted creation from being doubled."""
+
+    token = "trueup:test:Stamped"
+
+    def id(self, context: Context, inputs: dict[str, Any]) -> str:
+        for path in (context.home / "things").glob("*.json"):
+            if json.loads(path.read_text())["urn"] == context.urn:
+                return path.stem
+        return secrets.token_hex(4)
 
 
 def journal(context: Context, effect: str, id: str) -> None:

@@ -1,0 +1,150 @@
+"""`kill -9` at any moment: the next `up` converges by itself, and nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import trueup_test_apply as apply
+
+from trueup.apply import checkpoints, processes, recovery
+
+pytestmark = pytest.mark.slow
+
+TRIALS = 200 if os.environ.get("TRUEUP_SOAK") else 20
+SEED = int(os.environ.get("TRUEUP_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
+NAMES = ("a", "b", "c", "d", "e", "f")
+
+
+def begin(home: Path, cli: Path, wanted: apply.Wanted, kill: str = "") -> subprocess.Popen[str]:
+    script = str(Path(apply.__file__))
+    return subprocess.Popen(
+        [sys.executable, script, str(home), str(cli), json.dumps(wanted)],
+        env={**os.environ, "TRUEUP_TEST_KILL": kill},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def up(home: Path, cli: Path, wanted: apply.Wanted) -> Any:
+    return apply.driver_of(home, cli).up(apply.stack_of(wanted), {}, apply.no_secret)
+
+
+def real(home: Path) -> dict[str, list[dict[str, Any]]]:
+    """What is there, by name: a list, since nothing may be there twice."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for path in (home / "things").glob("*.json"):
+        document = json.loads(path.read_text())
+        found.setdefault(document["urn"].split("::")[-1], []).append(document["inputs"])
+    return found
+
+
+def inputs_of(wanted: apply.Wanted) -> dict[str, list[dict[str, Any]]]:
+    return {n: [{k: v for k, v in i.items() if k not in ("type", "after")}] for n, i in wanted.items()}
+
+
+def require_converged(home: Path, cli: Path, wanted: apply.Wanted, about: str) -> None:
+    """Reality, the state and what is wanted are the same; no lock, no pending operation and no process is left over."""
+    assert real(home) == inputs_of(wanted), about
+    path = checkpoints.locate(home / "state", "demo", apply.STACK)
+    assert path is not None
+    state = checkpoints.read(path)
+    assert {a.name for a in state.by_address()} == set(wanted) and len(state.resources) == len(wanted), about
+    assert not state.pending and not recovery.locks_in(home / "state", "demo", apply.STACK), about
+    assert not [p for p in psutil.process_iter() if _of(p, home)], about
+    again = up(home, cli, wanted)
+    assert again.ok and not again.changed and not again.recovered, (about, again)
+
+
+def _of(process: psutil.Process, home: Path) -> bool:
+    try:
+        environ = process.environ()
+    except psutil.Error:
+        return False
+    return processes.MARK in environ and environ.get("TRUEUP_PROVIDER_HOME") == str(home)
+
+
+BEFORE: apply.Wanted = {"a": {"value": 1, "type": "Stamped"}, "b": {"value": 1}, "c": {"value": 1, "type": "Stamped"}}
+AFTER: apply.Wanted = {
+    "a": {"value": 2, "type": "Stamped"},
+    "b": {"value": 2},
+    "d": {"value": 1, "type": "Stamped", "after": "a"},
+}
+
+
+@pytest.mark.parametrize("then", [AFTER, BEFORE], ids=["again", "taken-back"])
+@pytest.mark.parametrize("effect", ["create:1", "update:1", "update:2", "delete:1"])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_kill_around_a_providers_effect_loses_and_doubles_nothing(
+    home: Path, pulumi_cli: Path, moment: str, effect: str, then: apply.Wanted
+) -> None:
+    assert up(home, pulumi_cli, BEFORE).ok
+    killed = begin(home, pulumi_cli, AFTER, f"{moment}:{effect}")
+    said, _ = killed.communicate(timeout=60)
+    assert killed.returncode == -signal.SIGKILL, said
+    result = up(home, pulumi_cli, then)
+    assert result.ok, result.error
+    assert "was interrupted" in result.recovered[0]
+    require_converged(home, pulumi_cli, then, f"{moment} {effect}")
+
+
+def version(chance: random.Random) -> apply.Wanted:
+    """Some of the things, with some values; some depend on the one before."""
+    wanted: apply.Wanted = {}
+    for name in chance.sample(NAMES, chance.randint(1, len(NAMES))):
+        inputs: dict[str, Any] = {"value": chance.randint(0, 2), "slow": chance.choice([0, 0.1, 0.3])}
+        kind = {"a": "Keyed", "b": "Keyed"}.get(name, "Stamped")
+        if kind == "Keyed":
+            inputs["key"] = f"{name}-{chance.randint(0, 2)}"
+        if wanted and chance.random() < 0.5:
+            inputs["after"] = next(reversed(wanted))
+        wanted[name] = {**inputs, "type": kind}
+    return wanted
+
+
+def kill(process: subprocess.Popen[str], victims: str) -> None:
+    """Kills the CLI with its children, the driver, or both, the CLI first."""
+    try:
+        children = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return
+    for child in children if victims != "driver" else []:
+        try:
+            child.kill()
+        except psutil.NoSuchProcess:
+            continue
+    if victims != "cli":
+        process.kill()
+
+
+@pytest.mark.capability("infrastructure/recovery-automation", by="trueup.apply.recovery:settle")
+def test_a_kill_at_a_random_moment_loses_and_doubles_nothing(home: Path, pulumi_cli: Path) -> None:
+    chance = random.Random(SEED)
+    print(f"seed {SEED}")
+    interrupted = 0
+    for trial in range(TRIALS):
+        wanted, then = version(chance), version(chance)
+        then = wanted if chance.random() < 0.5 else then
+        victims, delay = chance.choice(["driver", "cli", "both"]), chance.uniform(0, 1.6)
+        about = f"TRUEUP_SEED={SEED}, trial {trial}: {victims} killed after {delay:.3f} s, from {wanted} to {then}"
+        process = begin(home, pulumi_cli, wanted)
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(delay)
+        kill(process, victims)
+        process.communicate(timeout=60)
+        result = up(home, pulumi_cli, then)
+        assert result.ok, (about, result.error)
+        interrupted += bool(result.recovered)
+        require_converged(home, pulumi_cli, then, about)
+    assert interrupted > TRIALS / 10, "Hardly any kill hit an operation: choose other moments."

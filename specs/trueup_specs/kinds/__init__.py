@@ -5,6 +5,7 @@ from __future__ import annotations
 from trueup_specs.core.kinds import Kind, Layer
 from trueup_specs.kinds.data_source.spec import DataSourceSpec
 from trueup_specs.kinds.dataset.spec import DatasetSpec
+from trueup_specs.kinds.endpoint import rules as endpoint_rules
 from trueup_specs.kinds.endpoint.spec import EndpointSpec
 from trueup_specs.kinds.entity.spec import EntitySpec
 from trueup_specs.kinds.envelope.reference_rules import REFERENCE_RULES
@@ -13,6 +14,7 @@ from trueup_specs.kinds.envelope.value_rules import PROCESS_RULES, SECRET_RULES
 from trueup_specs.kinds.environment.spec import EnvironmentSpec
 from trueup_specs.kinds.feature_service.spec import FeatureServiceSpec
 from trueup_specs.kinds.feature_view.spec import FeatureViewSpec
+from trueup_specs.kinds.gateway import rules as gateway_rules
 from trueup_specs.kinds.gateway.spec import GatewaySpec
 from trueup_specs.kinds.model import rules as model_rules
 from trueup_specs.kinds.model.spec import ModelSpec
@@ -46,8 +48,8 @@ KINDS: dict[str, Kind] = {
         Kind("Pipeline", PipelineSpec, Layer.MODEL, (*_ALL, *PROCESS_RULES, *pipeline_rules.RULES)),
         Kind("QualityGate", QualityGateSpec, Layer.MODEL, (*_ALL, *quality_gate_rules.RULES)),
         Kind("Model", ModelSpec, Layer.MODEL, (*_ALL, *model_rules.RULES), holds_data=True),
-        Kind("Endpoint", EndpointSpec, Layer.SERVING, (*_ALL, *PROCESS_RULES)),
-        Kind("Gateway", GatewaySpec, Layer.SERVING, _ALL),
+        Kind("Endpoint", EndpointSpec, Layer.SERVING, (*_ALL, *PROCESS_RULES, *endpoint_rules.RULES)),
+        Kind("Gateway", GatewaySpec, Layer.SERVING, (*_ALL, *gateway_rules.RULES)),
     )
 }
 """Every kind by its name."""

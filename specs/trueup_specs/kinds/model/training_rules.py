@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from trueup_specs.core.diagnostics import Severity
 from trueup_specs.core.envelope import Document
 from trueup_specs.core.references import Key, qualified
-from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, examples, lookup, repeated
+from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, derived, examples, lookup, repeated
 from trueup_specs.core.steps import CLASSIFICATION_METRICS, REGRESSION_METRICS
 from trueup_specs.kinds.dataset.spec import DatasetSpec
 from trueup_specs.kinds.envelope.words import instead, listed
 from trueup_specs.kinds.model.spec import ModelSpec
+from trueup_specs.kinds.overlay.spec import OverlaySpec
 from trueup_specs.kinds.pipeline import ports
 from trueup_specs.kinds.pipeline.run_rules import columns_of, served
 from trueup_specs.kinds.pipeline.spec import PipelineSpec
@@ -546,12 +547,25 @@ class Originless(SpecRule[ModelSpec]):
         """
 
     def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
-        if not originates(spec):
+        if originates(spec) or document.key in derived(index, given_by_overlay):
+            return
+        if not any(True for _ in index.targeted_by("Endpoint", document.key)):  # whose own rule says it
             yield Finding(
                 ("spec", "task"),
                 f"{document.key} has neither `pipeline` nor `source` nor `version`.",
                 fix="Name the pipeline that trains it, or where it comes from.",
             )
+
+
+def given_by_overlay(index: Index) -> frozenset[Key]:
+    """The models that an overlay gives a pipeline, a source or a version in some environment."""
+    found: set[Key] = set()
+    for overlay in index.of_kind("Overlay"):
+        assert isinstance(overlay.spec, OverlaySpec)
+        target = overlay.spec.target
+        if target.kind == "Model" and {"pipeline", "source", "version", "aliases"} & set(overlay.spec.patch):
+            found.add(Key("Model", target.namespace or overlay.key.namespace, target.name))
+    return frozenset(found)
 
 
 def originates(spec: ModelSpec) -> bool:

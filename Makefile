@@ -1,7 +1,6 @@
 # Everything a user or CI needs. `make demo` shows the whole loop, `make test` proves it.
 .PHONY: demo test check bench soak schemas capabilities environment
 SHELL := /bin/bash
-PYTHON_VERSION ?= 3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -35,6 +34,7 @@ capabilities: environment   ## List what tests prove, and prove each by taking t
 environment: $(VENV)/.synced
 
 $(VENV)/.synced: uv.lock pyproject.toml
-	@test -x $(BIN)/uv || { command -v uv >/dev/null || { python3 -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --quiet uv; }; }
-	@PATH="$(CURDIR)/$(VENV)/uv/bin:$(CURDIR)/$(BIN):$$PATH" uv sync --quiet --python $(PYTHON_VERSION) --all-extras --frozen
+	@test -x $(BIN)/python || python3 -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv sync --quiet --all-extras --frozen
 	@touch $@

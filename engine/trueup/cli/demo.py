@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from trueup.cli.options import Form, Output
-from trueup.cli.terminal import emit, emit_json, note, progress
+from trueup.cli.terminal import emit, emit_json
 
 
 def demo(
@@ -21,9 +21,7 @@ def demo(
     """
     from trueup.workspace import demonstration
 
-    with progress(Form.TEXT) as sink:
-        code = demonstration.demonstrate(folder, keep, emit, note, sink)
-    raise typer.Exit(code)
+    raise typer.Exit(demonstration.demonstrate(folder, keep, emit))
 
 
 def doctor(output: Output = Form.TEXT) -> None:

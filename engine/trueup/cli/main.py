@@ -22,17 +22,24 @@ def run() -> None:
 
 
 def _application() -> int:
-    import click
+    import typer
 
     from trueup.cli.application import app
+    from trueup.cli.terminal import note
 
     try:
         code = app(standalone_mode=False)
-    except click.UsageError as error:
-        error.show()
-        return USAGE_ERROR
-    except click.exceptions.Exit as error:
+    except typer.Exit as error:
         return int(error.exit_code)
-    except click.Abort:
+    except typer.Abort:
         return 130
+    except typer.TyperException as error:
+        note(f"error: {error.format_message()}{_hint(error)}")
+        return USAGE_ERROR
     return int(code or 0)
+
+
+def _hint(error: Exception) -> str:
+    """Where help is to be had: the command's own, where the command was found."""
+    context = getattr(error, "ctx", None)
+    return f"\nTry: {context.command_path} --help" if context is not None else ""

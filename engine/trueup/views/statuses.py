@@ -54,6 +54,8 @@ class Check(Protocol):
     def found(self) -> str: ...
     @property
     def fix(self) -> str: ...
+    @property
+    def optional(self) -> bool: ...
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
@@ -150,7 +152,8 @@ def doctor_text(checks: Iterable[Check]) -> str:
     """One line a check, and what to do."""
     lines = []
     for check in checks:
-        lines.append(f"{'ok     ' if check.ok else 'MISSING'}  {check.name}: {check.found}")
+        mark = "ok" if check.ok else "optional" if check.optional else "MISSING"
+        lines.append(f"{mark:8}  {check.name}: {check.found}")
         if check.fix and not check.ok:
-            lines.append(f"         {check.fix}")
+            lines.append(f"          {check.fix}")
     return "\n".join(lines) + "\n"

@@ -179,7 +179,7 @@ def _details(prepared: Prepared, result: Outcome, why: str) -> dict[str, Any]:
         "documents": sorted({s.origin for s in plan.steps}),
         "seal": plan.seal_digest,
         "tree": plan.tree,
-        "steps": len(plan.steps),
+        "effects": len(plan.steps),
     }
     if plan.dirty:
         details["dirty"] = True

@@ -106,5 +106,7 @@ def key_file(path: Path) -> str:
             new.unlink()
     key = path.read_text().strip()
     if not key:
-        raise BackendError(f"The key file {path} is empty. Restore it from a backup: the state's secrets are encrypted with it.")
+        raise BackendError(
+            f"The key file {path} is empty. Restore it from a backup: the state's secrets are encrypted with it."
+        )
     return key

@@ -19,7 +19,9 @@ from trueup_stacks.core.resources import Address, StackId
 COLOUR = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
 REPLACING = ("replace", "create-replacement", "delete-replaced", "discard-replaced")
 QUIET = ("same", "read", "refresh")
-BOILERPLATE = re.compile(r"^(?:error: )?(?:update|preview|refresh|destroy|resource(?: \S+)? (?:creation|update)) failed$")
+BOILERPLATE = re.compile(
+    r"^(?:error: )?(?:update|preview|refresh|destroy|resource(?: \S+)? (?:creation|update)) failed$"
+)
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from trueup.cli import audit, author, ci, demo, loop, look, operate
+from trueup.cli import audit, author, ci, demo, look, loop, operate
 
 app = typer.Typer(
     name="trueup",

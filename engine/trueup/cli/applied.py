@@ -125,5 +125,3 @@ def _say(workspace: Workspace, environment: str, done: applying.Applied, form: F
     emit(outcomes.summary(environment, done.outcome, done.result, done.held))
     for name, url in sorted(urls.items()):
         emit(f"  {name}: {url}")
-
-

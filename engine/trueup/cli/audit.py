@@ -39,7 +39,9 @@ def log(
 
 @app.command()
 def show(
-    entry: Annotated[str, typer.Argument(help="The entry's id, or its start.")], output: Output = Form.TEXT, directory: Directory = HERE
+    entry: Annotated[str, typer.Argument(help="The entry's id, or its start.")],
+    output: Output = Form.TEXT,
+    directory: Directory = HERE,
 ) -> None:
     """Show one entry in full.
 

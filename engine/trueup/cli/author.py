@@ -40,7 +40,9 @@ class Program(StrEnum):
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where; it may exist, and is made a Git repository.")] = HERE,
+    folder: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="Where; it may exist, and is made a Git repository.")
+    ] = HERE,
     name: Annotated[str, typer.Option("--name", help="The workspace's name; by default the folder's.")] = "",
 ) -> None:
     """Make a workspace with a model that can be trained and served at once.
@@ -55,9 +57,13 @@ def init(
 
 
 def validate(
-    paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Show only what is about these.")] = None,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PATH]...", help="Show only what is about these.")
+    ] = None,
     output: Annotated[Report, typer.Option("--output", "-o", help="The report's form.")] = Report.TEXT,
-    revision: Annotated[str, typer.Option("--revision", metavar="REV", help="A Git revision instead of the working tree.")] = "",
+    revision: Annotated[
+        str, typer.Option("--revision", metavar="REV", help="A Git revision instead of the working tree.")
+    ] = "",
     directory: Directory = HERE,
 ) -> None:
     """Check all specs and show every problem at once.
@@ -88,7 +94,9 @@ def schema(
 
 
 def explain(
-    subject: Annotated[str, typer.Argument(metavar="KIND[.FIELD]|CODE", help="Such as Endpoint.spec.predictor or TRU1102.")],
+    subject: Annotated[
+        str, typer.Argument(metavar="KIND[.FIELD]|CODE", help="Such as Endpoint.spec.predictor or TRU1102.")
+    ],
     output: Output = Form.TEXT,
 ) -> None:
     """Explain a kind, a field or the code of a diagnostic.
@@ -143,8 +151,12 @@ def graph(
 
 def render(
     environment: EnvironmentName,
-    program: Annotated[Program, typer.Option("--as", help="A Pulumi YAML program, Kubernetes manifests, or JSON.")] = Program.PULUMI,
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write files there instead of printing.")] = None,
+    program: Annotated[
+        Program, typer.Option("--as", help="A Pulumi YAML program, Kubernetes manifests, or JSON.")
+    ] = Program.PULUMI,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Write files there instead of printing.")
+    ] = None,
     revision: Annotated[str, typer.Option("--revision", metavar="REV", help="A Git revision.")] = "",
     directory: Directory = HERE,
 ) -> None:

@@ -16,7 +16,9 @@ app = typer.Typer(help="For jobs: plan as a comment of a pull request, apply wha
 @app.command()
 def plan(
     environments: Annotated[list[str], typer.Argument(metavar="ENV...", help="The environments.")],
-    base: Annotated[str, typer.Option("--base", metavar="REV", help="The base branch's tip; by default origin/HEAD.")] = "origin/HEAD",
+    base: Annotated[
+        str, typer.Option("--base", metavar="REV", help="The base branch's tip; by default origin/HEAD.")
+    ] = "origin/HEAD",
     head: Annotated[str, typer.Option("--head", metavar="REV", help="What is to be merged.")] = "HEAD",
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the Markdown there too.")] = None,
     directory: Directory = HERE,
@@ -57,7 +59,9 @@ def plan(
 def apply(
     environment: EnvironmentName,
     revision: Annotated[str, typer.Option("--revision", metavar="REV", help="The base branch's tip.")] = "HEAD",
-    confirm_deletes: Annotated[bool, typer.Option("--confirm-deletes", help="Allow more deletions than the share.")] = False,
+    confirm_deletes: Annotated[
+        bool, typer.Option("--confirm-deletes", help="Allow more deletions than the share.")
+    ] = False,
     why: Why = "",
     output: Output = Form.TEXT,
     directory: Directory = HERE,
@@ -74,5 +78,3 @@ def apply(
     permitting.check_job(workspace, environment, revision)
     request = applied.Request(environment, revision, None, False, confirm_deletes, False, why, True)
     raise typer.Exit(applied.apply(workspace, request, output))
-
-

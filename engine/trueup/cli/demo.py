@@ -12,7 +12,9 @@ from trueup.cli.terminal import emit, emit_json
 
 
 def demo(
-    folder: Annotated[Path | None, typer.Option("--folder", metavar="DIR", help="Where; by default a temporary one.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--folder", metavar="DIR", help="Where; by default a temporary one.")
+    ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the servers running and the files in place.")] = False,
 ) -> None:
     """Show the whole loop: validate, plan, apply, predict, and the ledger, in a repository of its own.

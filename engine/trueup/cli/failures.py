@@ -7,7 +7,18 @@ from pathlib import Path
 
 from trueup.cli.terminal import note
 
-FAILURE, CHANGES, NOTHING_SELECTED, INVALID, STALE, LOCKED, DENIED, HELD, WAITING, PARTLY = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+FAILURE, CHANGES, NOTHING_SELECTED, INVALID, STALE, LOCKED, DENIED, HELD, WAITING, PARTLY = (
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    9,
+    10,
+)
 OUTCOMES = {"nothing": 0, "done": 0, "held": HELD, "waiting": WAITING, "partly": PARTLY, "failed": FAILURE}
 
 
@@ -27,7 +38,7 @@ def guarded(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         note("Interrupted.")
         return 130
-    except Exception as error:  # noqa: BLE001 — only known kinds are swallowed
+    except Exception as error:
         code = _code_of(error)
         if code is None:
             raise

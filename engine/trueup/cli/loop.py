@@ -41,19 +41,30 @@ def diff(
     if output is Form.JSON:
         emit_json([spec_change_json(c) for c in changes])
     else:
-        emit("\n".join(plans.spec_line(c).strip() for c in changes) or f"The specs are as they were applied to {environment}.")
+        emit(
+            "\n".join(plans.spec_line(c).strip() for c in changes)
+            or f"The specs are as they were applied to {environment}."
+        )
 
 
 def plan(
     environment: EnvironmentName,
     revision: Revision = "",
-    base: Annotated[str, typer.Option("--base", metavar="REV", help="Plan the merge of --revision (HEAD) into this.")] = "",
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Save the plan, to apply exactly it.")] = None,
+    base: Annotated[
+        str, typer.Option("--base", metavar="REV", help="Plan the merge of --revision (HEAD) into this.")
+    ] = "",
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Save the plan, to apply exactly it.")
+    ] = None,
     live: Annotated[bool, typer.Option("--live", help="Look at what runs too, and show drift.")] = False,
     online: Annotated[bool, typer.Option("--online", help="Ask the providers through a Pulumi preview too.")] = False,
     detailed: Annotated[bool, typer.Option("--detailed", help="Show every property.")] = False,
-    detailed_exitcode: Annotated[bool, typer.Option("--detailed-exitcode", help="End with 2 where there are changes.")] = False,
-    output: Annotated[PlanForm, typer.Option("--output", "-o", help="Text, JSON, or Markdown for pull requests.")] = PlanForm.TEXT,
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="End with 2 where there are changes.")
+    ] = False,
+    output: Annotated[
+        PlanForm, typer.Option("--output", "-o", help="Text, JSON, or Markdown for pull requests.")
+    ] = PlanForm.TEXT,
     directory: Directory = HERE,
 ) -> None:
     """Show what an apply would do; changes nothing and needs no credentials.
@@ -112,7 +123,9 @@ def approve(
         raise WorkspaceError(str(error), DENIED) from None
     update = ApprovalUpdate(environment, approval.id, seals.form(approval))
     details = {"effects": len(approval.entries), "seal": prepared.plan.seal_digest}
-    event = Event(EventKind.APPROVED, environment, commit=prepared.plan.commit, details=details, approvals=(approval.id,))
+    event = Event(
+        EventKind.APPROVED, environment, commit=prepared.plan.commit, details=details, approvals=(approval.id,)
+    )
     entry = workspace.ledger.append(event, update)
     emit(f"Approved {environment} ({len(prepared.plan.seal)} effects); recorded as {entry.id[:10]}.")
 
@@ -120,9 +133,15 @@ def approve(
 def apply(
     environment: EnvironmentName,
     revision: Revision = "",
-    plan_file: Annotated[Path | None, typer.Option("--plan", metavar="FILE", help="Apply exactly this saved plan.")] = None,
-    refresh: Annotated[bool, typer.Option("--refresh", help="Compare every stack with reality, not only native resources.")] = False,
-    confirm_deletes: Annotated[bool, typer.Option("--confirm-deletes", help="Allow more deletions than the environment's share.")] = False,
+    plan_file: Annotated[
+        Path | None, typer.Option("--plan", metavar="FILE", help="Apply exactly this saved plan.")
+    ] = None,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Compare every stack with reality, not only native resources.")
+    ] = False,
+    confirm_deletes: Annotated[
+        bool, typer.Option("--confirm-deletes", help="Allow more deletions than the environment's share.")
+    ] = False,
     allow_dirty: Annotated[bool, typer.Option("--allow-dirty", help="Apply changes that are not committed.")] = False,
     why: Why = "",
     yes: Yes = False,
@@ -142,8 +161,12 @@ def apply(
 
 def promote(
     model: Annotated[str, typer.Argument(help="The model, as name or namespace/name.")],
-    to: Annotated[str, typer.Option("--to", metavar="ENV", help="The environment; by default the next of the path.")] = "",
-    version: Annotated[int, typer.Option("--version", min=0, help="The version; by default the one accepted before.")] = 0,
+    to: Annotated[
+        str, typer.Option("--to", metavar="ENV", help="The environment; by default the next of the path.")
+    ] = "",
+    version: Annotated[
+        int, typer.Option("--version", min=0, help="The version; by default the one accepted before.")
+    ] = 0,
     directory: Directory = HERE,
 ) -> None:
     """Pin a model's version for an environment, as an edit of the specs to commit and review.
@@ -154,7 +177,9 @@ def promote(
     from trueup.workspace.opening import open_workspace
 
     done = promoting.promote(open_workspace(directory), model, to, version or None)
-    emit(f"{done.file}: {done.model} version {done.version} for {done.environment}. Commit it, then trueup plan {done.environment}.")
+    emit(
+        f"{done.file}: {done.model} version {done.version} for {done.environment}. Commit it, then trueup plan {done.environment}."
+    )
 
 
 def rollback(

@@ -57,7 +57,11 @@ def up(environment: EnvironmentName, directory: Directory = HERE) -> None:
 
 
 def destroy(
-    environment: EnvironmentName, why: Why = "", yes: Yes = False, output: Output = Form.TEXT, directory: Directory = HERE
+    environment: EnvironmentName,
+    why: Why = "",
+    yes: Yes = False,
+    output: Output = Form.TEXT,
+    directory: Directory = HERE,
 ) -> None:
     """Delete what was applied to an environment, except what is protected or retained.
 
@@ -82,7 +86,9 @@ def destroy(
     if output is Form.JSON:
         emit_json({"environment": environment, "ok": not failed, "errors": {str(r.stack): r.error for r in failed}})
     else:
-        emit("\n".join(f"FAILED {r.stack}\n{r.error}" for r in failed) or f"Destroyed {environment}: {count} resources.")
+        emit(
+            "\n".join(f"FAILED {r.stack}\n{r.error}" for r in failed) or f"Destroyed {environment}: {count} resources."
+        )
     if failed:
         raise typer.Exit(FAILURE)
 

@@ -24,11 +24,21 @@ def complete_environment(incomplete: str) -> list[str]:
 
 
 Directory = Annotated[
-    Path, typer.Option("--directory", "-C", metavar="DIR", help="The workspace's folder, or one within it.", show_default="the current one")
+    Path,
+    typer.Option(
+        "--directory",
+        "-C",
+        metavar="DIR",
+        help="The workspace's folder, or one within it.",
+        show_default="the current one",
+    ),
 ]
 Output = Annotated[Form, typer.Option("--output", "-o", help="Text for people, JSON for machines.")]
 EnvironmentName = Annotated[
-    str, typer.Argument(metavar="ENV", help="The environment, as its document is named.", autocompletion=complete_environment)
+    str,
+    typer.Argument(
+        metavar="ENV", help="The environment, as its document is named.", autocompletion=complete_environment
+    ),
 ]
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why; kept in the ledger.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

@@ -23,7 +23,8 @@ def tree_of(workspace: Workspace, revision: str = "") -> Tree:
     if found is None:
         raise WorkspaceError(
             f"Git has no revision {revision!r} here that holds the workspace. A shallow clone may lack it: "
-            "fetch it with `git fetch --unshallow`.", 3
+            "fetch it with `git fetch --unshallow`.",
+            3,
         )
     return found
 

@@ -95,7 +95,9 @@ def _sarif(diagnostics: list[Diagnostic]) -> dict[str, Any]:
     driver = {
         "name": "Trueup",
         "informationUri": "https://trueup.dev",
-        "rules": [{"id": c, "shortDescription": {"text": next(d.summary for d in diagnostics if d.code == c)}} for c in codes],
+        "rules": [
+            {"id": c, "shortDescription": {"text": next(d.summary for d in diagnostics if d.code == c)}} for c in codes
+        ],
     }
     return {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",

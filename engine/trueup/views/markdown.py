@@ -80,7 +80,13 @@ def _specs(changes: tuple[SpecChange, ...]) -> Iterator[str]:
     yield "| | spec | change | what |"
     yield "|---|---|---|---|"
     for change in changes[:MOST_STEPS]:
-        category = "" if change.change == "added" else f"**{change.category.value}**" if _breaking(change) else change.category.value
+        category = (
+            ""
+            if change.change == "added"
+            else f"**{change.category.value}**"
+            if _breaking(change)
+            else change.category.value
+        )
         paths = ", ".join(f"`{p}`" for p in change.paths[:6])
         what = _cell(f"{change.detail} {paths}".strip())
         yield f"| {change.change} | `{change.key}` | {category} | {what} |"

@@ -42,7 +42,9 @@ def _lines(environment: str, outcome: str, result: Outcome, held: Mapping[Addres
     for blocked in result.blocked:
         yield f"NOT TRIED {blocked.stack}: {blocked.reason}"
     changed = sum(len(r.changed) for r in result.results)
-    yield SAID[outcome].format(environment=environment, steps=plural(changed, "resource"), seconds=duration(result.seconds))
+    yield SAID[outcome].format(
+        environment=environment, steps=plural(changed, "resource"), seconds=duration(result.seconds)
+    )
 
 
 def gate_lines(address: Address, outputs: Mapping[str, Any]) -> Iterator[str]:
@@ -65,11 +67,17 @@ def event_line(event: Event) -> str:
     if event.kind == "finished":
         if event.address is None:
             return f"✓ {where} ({duration(event.seconds)})"
-        return f"  ✓ {where} {VERBS.get(event.action, event.action)} ({duration(event.seconds)})" if event.action in VERBS else ""
+        return (
+            f"  ✓ {where} {VERBS.get(event.action, event.action)} ({duration(event.seconds)})"
+            if event.action in VERBS
+            else ""
+        )
     return f"… {where}" if event.address is None else ""
 
 
-def as_json(environment: str, outcome: str, result: Outcome, held: Mapping[Address, Mapping[str, Any]]) -> dict[str, Any]:
+def as_json(
+    environment: str, outcome: str, result: Outcome, held: Mapping[Address, Mapping[str, Any]]
+) -> dict[str, Any]:
     """The outcome for machines."""
     return {
         "environment": environment,

@@ -33,7 +33,9 @@ def render(stacks: Iterable[Stack], project: str, form: str) -> Rendered:
         case "kubernetes":
             return _kubernetes(list(stacks))
         case _:
-            return Rendered({f"{s.id}.json": json.dumps([_plain(r) for r in s.resources], indent=2) + "\n" for s in stacks})
+            return Rendered(
+                {f"{s.id}.json": json.dumps([_plain(r) for r in s.resources], indent=2) + "\n" for s in stacks}
+            )
 
 
 def _plain(resource: Resource) -> dict[str, Any]:
@@ -51,23 +53,44 @@ def _pulumi(stacks: list[Stack], project: str) -> Rendered:
     files, omitted = {}, []
     for stack in stacks:
         names = {r.address: _symbol(r.address) for r in stack.resources}
-        program: dict[str, Any] = {"name": project, "runtime": "yaml", "description": f"Rendered from the stack {stack.id}"}
+        program: dict[str, Any] = {
+            "name": project,
+            "runtime": "yaml",
+            "description": f"Rendered from the stack {stack.id}",
+        }
         secrets: dict[str, Any] = {}
         others: set[str] = set()
         program["resources"] = {names[r.address]: _pulumi_resource(r, names, secrets, others) for r in stack.resources}
         for other in sorted(others):
-            program["resources"][f"stack-{other}"] = {"type": "pulumi:pulumi:StackReference", "properties": {"name": f"organization/{project}/{other}"}}
-        read = sorted({o.address for s in stacks for r in s.resources for o in _outputs(r.properties) if o.address.stack == stack.id and s.id != stack.id})
+            program["resources"][f"stack-{other}"] = {
+                "type": "pulumi:pulumi:StackReference",
+                "properties": {"name": f"organization/{project}/{other}"},
+            }
+        read = sorted(
+            {
+                o.address
+                for s in stacks
+                for r in s.resources
+                for o in _outputs(r.properties)
+                if o.address.stack == stack.id and s.id != stack.id
+            }
+        )
         program["outputs"] = {_symbol(a): f"${{{names[a]}}}" for a in read if a in names}
         if secrets:
             program["config"] = secrets
-            omitted += [f"{stack.id}: the value of the secret {name} (pulumi config set --secret {name})" for name in secrets]
+            omitted += [
+                f"{stack.id}: the value of the secret {name} (pulumi config set --secret {name})" for name in secrets
+            ]
         files[f"{stack.id}/Pulumi.yaml"] = _yaml(program)
-    omitted.append("runs outlive `pulumi up` here too, but nothing records or approves it: the ledger, gates' approvals and policies are Trueup's")
+    omitted.append(
+        "runs outlive `pulumi up` here too, but nothing records or approves it: the ledger, gates' approvals and policies are Trueup's"
+    )
     return Rendered(files, tuple(omitted))
 
 
-def _pulumi_resource(resource: Resource, names: Mapping[Address, str], secrets: dict[str, Any], others: set[str]) -> dict[str, Any]:
+def _pulumi_resource(
+    resource: Resource, names: Mapping[Address, str], secrets: dict[str, Any], others: set[str]
+) -> dict[str, Any]:
     def value(found: Any) -> Any:
         match found:
             case Output(address=address, property=name):
@@ -95,7 +118,9 @@ def _pulumi_resource(resource: Resource, names: Mapping[Address, str], secrets: 
     options: dict[str, Any] = {}
     if depends := [f"${{{names[a]}}}" for a in resource.depends_on if a in names]:
         options["dependsOn"] = depends
-    options |= {k: True for k, on in (("protect", resource.options.protect), ("retainOnDelete", resource.options.retain)) if on}
+    options |= {
+        k: True for k, on in (("protect", resource.options.protect), ("retainOnDelete", resource.options.retain)) if on
+    }
     return made | ({"options": options} if options else {})
 
 
@@ -109,9 +134,11 @@ def _kubernetes(stacks: list[Stack]) -> Rendered:
             if found is None:
                 omitted.append(f"{resource.origin}: {resource.address.type} is no Kubernetes object")
                 continue
-            unknown = [o for o in _outputs(resource.properties)]
+            unknown = list(_outputs(resource.properties))
             if unknown:
-                omitted += [f"{resource.origin}: {o.property} of {o.address.name} is known only after an apply" for o in unknown]
+                omitted += [
+                    f"{resource.origin}: {o.property} of {o.address.name} is known only after an apply" for o in unknown
+                ]
             group = f"{found['group']}/" if found["group"] and found["group"] != "core" else ""
             properties = {k: encode(v) for k, v in resource.properties.items() if k not in ("apiVersion", "kind")}
             manifests.append({"apiVersion": f"{group}{found['version']}", "kind": found["kind"], **properties})

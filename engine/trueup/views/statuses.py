@@ -71,7 +71,17 @@ def text(environment: str, rows: Sequence[Row], urls: Mapping[str, str], now: da
         return f"Nothing is applied to {environment}.\n"
     moment = now or datetime.now(UTC)
     head = ("DOCUMENT", "RESOURCE", "VERSION", "SINCE", "HEALTH", "")
-    body = [(r.document, r.resource, r.version, since(r.since, moment), r.health, r.detail.splitlines()[0] if r.detail else "") for r in rows]
+    body = [
+        (
+            r.document,
+            r.resource,
+            r.version,
+            since(r.since, moment),
+            r.health,
+            r.detail.splitlines()[0] if r.detail else "",
+        )
+        for r in rows
+    ]
     found = table([head, *body])
     if urls:
         found += "\n" + table([(name, url) for name, url in sorted(urls.items())])
@@ -108,7 +118,9 @@ def drift_text(environment: str, found: Sequence[Drifted]) -> str:
         detail = f": {finding.detail.splitlines()[0]}" if finding.detail else ""
         lines.append(f"{finding.what.upper()}  {finding.address.type} {finding.address.name}{detail}")
         lines += [f"    {c.path}: applied {worded(c.recorded)}, live {worded(c.desired)}" for c in finding.changes]
-    lines.append(f"{plural(len(found), 'resource')} drifted. `trueup apply {environment}` puts them right; no approval is needed.")
+    lines.append(
+        f"{plural(len(found), 'resource')} drifted. `trueup apply {environment}` puts them right; no approval is needed."
+    )
     return "\n".join(lines) + "\n"
 
 
@@ -133,7 +145,10 @@ def runs_text(runs: Sequence[RunStatus], now: float | None = None) -> str:
     lines = []
     for run in runs:
         took = duration(run.ended - run.started) if run.ended and run.started else ""
-        lines.append(f"{run.fingerprint[:12]}  {run.outcome:11}  {run.pipeline}  {took}" + (f"  {run.reason}" if run.reason else ""))
+        lines.append(
+            f"{run.fingerprint[:12]}  {run.outcome:11}  {run.pipeline}  {took}"
+            + (f"  {run.reason}" if run.reason else "")
+        )
         for step in run.steps:
             seconds = duration(step.ended - step.started) if step.ended and step.started else ""
             metrics = "  ".join(f"{k}={v:.4g}" for k, v in sorted(step.metrics.items())[:6])

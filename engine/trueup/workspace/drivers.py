@@ -26,7 +26,10 @@ def backend_of(workspace: Workspace, settings: EnvironmentSpec) -> Backend:
 
 
 def driver_of(
-    workspace: Workspace, catalog: Catalog, on_event: Callable[[Event], None], progress: Callable[[str], None] | None = None
+    workspace: Workspace,
+    catalog: Catalog,
+    on_event: Callable[[Event], None],
+    progress: Callable[[str], None] | None = None,
 ) -> Driver:
     """The driver of an environment's stacks; finds, installs or builds the Pulumi CLI."""
 

@@ -51,12 +51,14 @@ def open_workspace(folder: Path) -> Workspace:
     found = workspaces.find(folder)
     if found is None:
         raise WorkspaceError(
-            f"There is no trueup.yaml in {folder.resolve()} or above it. Go to a workspace, or make one here with `trueup init`.", 3
+            f"There is no trueup.yaml in {folder.resolve()} or above it. Go to a workspace, or make one here with `trueup init`.",
+            3,
         )
     repository = workspaces.repository_of(found)
     if repository is None:
         raise WorkspaceError(
             f"The workspace {found} is in no Git repository. Run `git init` and commit the specs: Git is where Trueup "
-            "reads what should be and records what it did.", 3
+            "reads what should be and records what it did.",
+            3,
         )
     return Workspace(found, repository, workspaces.name_of(found))

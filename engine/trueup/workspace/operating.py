@@ -90,7 +90,12 @@ def status(workspace: Workspace, catalog: Catalog, recorded: Recorded) -> tuple[
             health, detail = _health(resource, look_at)
             rows.append(
                 Row(
-                    resource.origin, f"{address.type} {address.name}", _version(resource), since.get(str(address)), health, detail
+                    resource.origin,
+                    f"{address.type} {address.name}",
+                    _version(resource),
+                    since.get(str(address)),
+                    health,
+                    detail,
                 )
             )
     return tuple(rows)
@@ -166,14 +171,18 @@ def destroy(
     stacks = {id: s for id, s in recorded.stacks.items() if id.environment == catalog.environment}
     protected = sorted(str(a) for s in stacks.values() for a, r in s.resources.items() if r.protect)
     if protected:
-        raise WorkspaceError(f"Protected, so nothing is deleted: {', '.join(protected)}. Take the protection away first.", 7)
+        raise WorkspaceError(
+            f"Protected, so nothing is deleted: {', '.join(protected)}. Take the protection away first.", 7
+        )
     driver = driver_of(workspace, catalog, on_event)
     results = []
     for id in destroy_order(stacks):
         result = driver.destroy(id, on_event)
         results.append(result)
-        gone = StackUpdate(id, destroyed=True) if result.ok else StackUpdate(
-            id, removed=tuple(a for a in stacks[id].resources if a not in result.ids), digest=""
+        gone = (
+            StackUpdate(id, destroyed=True)
+            if result.ok
+            else StackUpdate(id, removed=tuple(a for a in stacks[id].resources if a not in result.ids), digest="")
         )
         workspace.ledger.append(
             Event(

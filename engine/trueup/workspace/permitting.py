@@ -48,13 +48,19 @@ def permission(
             )
         )
     if settings.paused:
-        found.append(Refusal(DENIED, f"The environment {environment} is paused.", "Set `spec.paused: false` and merge it."))
+        found.append(
+            Refusal(DENIED, f"The environment {environment} is paused.", "Set `spec.paused: false` and merge it.")
+        )
     if closed := windows.closed(settings.windows, datetime.now(UTC)):
         found.append(Refusal(DENIED, closed))
     found += _policies(prepared)
     found += _deletes(prepared, settings.max_deletes, confirm_deletes)
     covered = coverage.judge(
-        prepared.plan, workspace.ledger.approvals(environment), teams_of(prepared), settings.approvals, workspace.repository
+        prepared.plan,
+        workspace.ledger.approvals(environment),
+        teams_of(prepared),
+        settings.approvals,
+        workspace.repository,
     )
     found += [Refusal(DENIED, text, f"Ask for `trueup approve {environment}`.") for text in covered.missing]
     return Permission(tuple(found), tuple(covered.used))
@@ -77,7 +83,8 @@ def _deletes(prepared: Prepared, share: float, confirmed: bool) -> list[Refusal]
     return [
         Refusal(
             DENIED,
-            f"The plan deletes {gone} of the {there} resources of {prepared.catalog.environment}, more than `spec.maxDeletes` ({share:.0%}).",
+            f"The plan deletes {gone} of the {there} resources of {prepared.catalog.environment}, "
+            f"more than `spec.maxDeletes` ({share:.0%}).",
             "Look at the plan; if it is right, apply with --confirm-deletes.",
         )
     ]

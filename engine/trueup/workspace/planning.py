@@ -69,7 +69,9 @@ def catalog_of(workspace: Workspace, documents: Mapping[Key, Document], environm
         close = nearest(environment, known)
         hint = f" Did you mean {close!r}?" if close else ""
         listed = ", ".join(known) or "none; add a document of kind Environment"
-        raise WorkspaceError(f"There is no environment {environment!r}.{hint} The workspace has: {listed}.", NOTHING_SELECTED)
+        raise WorkspaceError(
+            f"There is no environment {environment!r}.{hint} The workspace has: {listed}.", NOTHING_SELECTED
+        )
     return resolve(workspace.name, documents, environment)
 
 
@@ -95,9 +97,7 @@ def prepare(
     compilation = compile_catalog(catalog)
     before = applied_documents(workspace, environment) if with_before else None
     seen = see(catalog, recorded) if see else Sight()
-    made, forbidden = plan(
-        catalog, compilation, recorded, _revision(tree), before=before, observed=seen.observation()
-    )
+    made, forbidden = plan(catalog, compilation, recorded, _revision(tree), before=before, observed=seen.observation())
     ruling = catalog if rules is None else catalog_of(workspace, by_key(validated(rules)), environment)
     made = _judged(made, catalog, compilation, ruling)
     diagnostics = (*found.diagnostics, *compilation.diagnostics, *forbidden)
@@ -125,7 +125,7 @@ def applied_documents(workspace: Workspace, environment: str) -> Mapping[Key, Do
 
 
 def _judged(made: Plan, catalog: Catalog, compilation: Compilation, ruling: Catalog) -> Plan:
-    held = [d for d in ruling.of_kind("Policy")]
+    held = list(ruling.of_kind("Policy"))
     resources = tuple(compilation.resources())
     documents = catalog.documents.values()
     approvals = ruling.settings.approvals

@@ -22,6 +22,8 @@ QUIET = ("same", "read", "refresh")
 BOILERPLATE = re.compile(
     r"^(?:error: )?(?:update|preview|refresh|destroy|resource(?: \S+)? (?:creation|update)) failed$"
 )
+ECHO = re.compile(r"^(?:an unhandled error occurred: )?python inline source runtime error: resource \S+ \[\S+\] failed to register")
+"""What the SDK says of a resource whose own error stands beside it, with a traceback of the SDK's."""
 
 
 @dataclass
@@ -121,7 +123,7 @@ class Transcript:
         address = checkpoints.address_of(urn) if urn and not checkpoints.is_internal(urn) else None
         text = clean(self._mask(str(event.get("message") or "")))
         if event.get("severity") == "error":
-            if text and not BOILERPLATE.match(text):
+            if text and not BOILERPLATE.match(text) and not ECHO.match(text):
                 (self._seen.setdefault(address, _Seen()).errors if address else self._general).append(text)
         elif event.get("severity") in ("info", "info#err", "warning") and text:
             self._on_event(Event(self._stack, "log", address, message=text))

@@ -46,7 +46,9 @@ class Problem:
         return score(metric, self.actual[chosen], given.predicted[chosen], chances, self.classes, self.positive)
 
 
-def metric_bounds(problem: Problem, metric: str, given: Predictions, confidence: float, resamples: int, seed: int = 0) -> Estimate | None:
+def metric_bounds(
+    problem: Problem, metric: str, given: Predictions, confidence: float, resamples: int, seed: int = 0
+) -> Estimate | None:
     """A metric with its bounds; None where it is not defined."""
     return _bounds(problem, lambda rows: problem.scored(metric, given, rows), confidence, resamples, seed)
 
@@ -71,7 +73,9 @@ def effect_bounds(
     return _bounds(problem, effect, confidence, resamples, seed)
 
 
-def _bounds(problem: Problem, measured: Callable[[Any], float | None], confidence: float, resamples: int, seed: int) -> Estimate | None:
+def _bounds(
+    problem: Problem, measured: Callable[[Any], float | None], confidence: float, resamples: int, seed: int
+) -> Estimate | None:
     import numpy as np
 
     value = measured(None)

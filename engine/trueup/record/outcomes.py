@@ -11,7 +11,7 @@ from typing import Any
 from trueup.apply.outcome import StackResult
 from trueup.plan.recorded import RecordedResource, RecordedStack
 from trueup.record.updates import StackUpdate
-from trueup_stacks.core.resources import Address, Resource, Stack, encode
+from trueup_stacks.core.resources import Address, Output, Resource, Stack, encode
 
 HELD = "held"
 
@@ -82,4 +82,9 @@ def status_of(outputs: Mapping[str, Any], reason: str) -> str:
 def _kept(resource: Resource, name: str, read: frozenset[str]) -> bool:
     if name in read:
         return True
-    return resource.address.type.startswith("trueup:") and name not in resource.properties
+    return resource.address.type.startswith("trueup:") and not _said(resource, name)
+
+
+def _said(resource: Resource, name: str) -> bool:
+    """Whether the inputs say it already; an input that is an output of another resource is a symbol and says no value."""
+    return name in resource.properties and not isinstance(resource.properties[name], Output)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -140,11 +140,11 @@ def _where(resource: RecordedResource) -> str:
 
 
 def _version(resource: RecordedResource) -> str:
-    outputs = resource.outputs
     for name in ("acceptedVersion", "modelVersion", "version"):
-        if outputs.get(name) is not None:
-            return str(outputs[name])
-    return str(resource.properties.get("version", "") or "") if resource.address.type == "trueup:registry:Alias" else ""
+        if resource.outputs.get(name) is not None:
+            return str(resource.outputs[name])
+    said = resource.properties.get("version") if resource.address.type == "trueup:registry:Alias" else None
+    return "" if said is None or isinstance(said, Mapping) else str(said)
 
 
 def urls(recorded: Recorded, environment: str) -> dict[str, str]:

@@ -47,7 +47,7 @@ def _state(folder: Path) -> bytes:
         folders[:] = sorted(f for f in folders if f != "__pycache__")
         for name in sorted(files):
             if name.endswith(".py"):
-                status = os.stat(os.path.join(place, name))
+                status = Path(place, name).stat()
                 found.append(f"{name} {status.st_size} {status.st_mtime_ns}")
     return "\n".join(found).encode()
 

@@ -7,7 +7,15 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-_LOCAL = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX", "GIT_NAMESPACE")
+_LOCAL = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_COMMON_DIR",
+    "GIT_PREFIX",
+    "GIT_NAMESPACE",
+)
 """Variables that Git sets for its hooks: with them, another repository or index would be read."""
 
 
@@ -50,7 +58,9 @@ def blobs(folder: Path, ids: Iterable[str]) -> dict[str, bytes]:
         end = output.index(b"\n", place)
         header = output[place:end].split()
         if header[-1] == b"missing":
-            raise GitError(f"The object {oid} is not in this clone. Fetch it: `git fetch --unshallow`, or without a filter.")
+            raise GitError(
+                f"The object {oid} is not in this clone. Fetch it: `git fetch --unshallow`, or without a filter."
+            )
         size = int(header[2])
         found[oid] = output[end + 1 : end + 1 + size]
         place = end + 2 + size

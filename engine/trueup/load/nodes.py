@@ -46,7 +46,11 @@ def scalar(text: str, plain: bool, tag: str | None) -> Any:
     value = _plain(text)
     wanted = {"int": (int,), "float": (int, float), "bool": (bool,), "null": (type(None),)}
     name = (tag or "").rpartition(":")[2]
-    if tag is not None and name in wanted and (not isinstance(value, wanted[name]) or (name != "bool" and isinstance(value, bool))):
+    if (
+        tag is not None
+        and name in wanted
+        and (not isinstance(value, wanted[name]) or (name != "bool" and isinstance(value, bool)))
+    ):
         raise ValueError(f"{text!r} is no {name}")
     return float(value) if name == "float" else value
 

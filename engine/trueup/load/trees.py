@@ -83,7 +83,9 @@ class _Listed:
     def read_under(self, path: str) -> Mapping[str, bytes]:
         """The contents at or below a path, links left out; `{"": content}` for a file."""
         clean = path.strip("/").removeprefix("./")
-        wanted = {f"{clean}/{p}" if p else clean: p for p, e in self.under(path).items() if not e.link and e.mode != MODULE}
+        wanted = {
+            f"{clean}/{p}" if p else clean: p for p, e in self.under(path).items() if not e.link and e.mode != MODULE
+        }
         if clean in ("", "."):
             wanted = {p.removeprefix(f"{clean}/"): p for p in wanted.values()}
         return {wanted[p]: data for p, data in self.read(wanted).items()}
@@ -113,7 +115,9 @@ class Revision(_Listed):
     def tree_oid(self, path: str) -> str | None:
         """The id of a file's or folder's object; None where there is none."""
         clean = path.strip("/").removeprefix("./")
-        done = git.attempt(self.repository, "rev-parse", "--verify", "--quiet", f"{self.oid}:{clean}" if clean else self.oid)
+        done = git.attempt(
+            self.repository, "rev-parse", "--verify", "--quiet", f"{self.oid}:{clean}" if clean else self.oid
+        )
         return done.stdout.decode().strip() if done.returncode == 0 else None
 
 
@@ -160,7 +164,9 @@ class WorkingTree(_Listed):
                 mode, oid, _ = head.decode().split()
                 path = raw.decode("utf-8", "surrogateescape")
                 found[path] = Entry(mode, oid)
-        for path in changed | set(_paths(git.run(self.repository, "ls-files", "-o", "--exclude-standard", "-z", "--", pathspec))):
+        for path in changed | set(
+            _paths(git.run(self.repository, "ls-files", "-o", "--exclude-standard", "-z", "--", pathspec))
+        ):
             entry = self._on_disk(path)
             found.pop(path, None)
             if entry is not None:
@@ -212,11 +218,13 @@ class WorkingTree(_Listed):
         return found is None or found.oid != self.oid
 
     def read(self, paths: Iterable[str]) -> Mapping[str, bytes]:
+        folder = str(self._folder)
         found: dict[str, bytes] = {}
         for path in paths:
             entry = self._entries.get(path)
             if entry is not None and not entry.link and entry.mode != MODULE:
-                found[path] = (self._folder / path).read_bytes()
+                with open(f"{folder}/{path}", "rb", buffering=0) as file:  # noqa: PTH123 — thousands of files
+                    found[path] = file.read()
         return found
 
     def tree_oid(self, path: str) -> str | None:
@@ -253,7 +261,9 @@ def _tree_id(files: Mapping[str, tuple[str, str]], width: int) -> str:
     for name, inside in folders.items():
         items[name] = ("40000", _tree_id(inside, width))
     ordered = sorted(items.items(), key=lambda i: os.fsencode(i[0] + ("/" if i[1][0] == "40000" else "")))
-    data = b"".join(b"%s %s\0" % (mode.encode(), os.fsencode(name)) + bytes.fromhex(oid) for name, (mode, oid) in ordered)
+    data = b"".join(
+        b"%s %s\0" % (mode.encode(), os.fsencode(name)) + bytes.fromhex(oid) for name, (mode, oid) in ordered
+    )
     return _object_id("tree", data, width)
 
 
@@ -270,7 +280,9 @@ def merged(repository: Path, base: str, head: str, prefix: str) -> Merged:
     tip, change = revision(repository, base, ""), revision(repository, head, "")
     if tip is None or change is None:
         return Merged()
-    done = git.attempt(repository, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", tip.commit, change.commit)
+    done = git.attempt(
+        repository, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", tip.commit, change.commit
+    )
     parts = done.stdout.decode("utf-8", "surrogateescape").split("\0")
     if done.returncode == 1:
         return Merged(diagnostics=tuple(_conflict(p, base, head) for p in sorted({p for p in parts[1:] if p})))

@@ -27,10 +27,44 @@ MOST_VALUES = 200_000
 UNREADABLE, TOO_LARGE, SYNTAX, DUPLICATE, TOO_DEEP, TOO_MANY, TAG, KEY, NUMBER, CONTROL = (
     f"TRU00{n:02}" for n in range(1, 11)
 )
-_CLOSER = re.compile(r"[&*!%\t\x85\u2028\u2029\ufeff]|[0-9]_[0-9]|\b0b|^\? |<<|\d{300}", re.MULTILINE)
-"""What the bulk reader reads in its own way, or what has to be counted."""
+_HINTS = (
+    "&",
+    "!",
+    "%",
+    "<<",
+    "?",
+    "_",
+    "0x",
+    "0X",
+    "0o",
+    "0O",
+    "0b",
+    "0B",
+    ".n",
+    ".N",
+    ".i",
+    ".I",
+    " :",
+    "\n:",
+    ":,",
+    ":]",
+    ":}",
+)
+_CLOSER = re.compile(
+    r"(?:^|[\s\[{,:-])[&!]\S|^%|<<|:[,\]}]|(?:^|[\s\[{,])\?|^\s*:"
+    r"|(?:^|[\s\[{,:])[-+]?(?:[.0-9_][0-9a-fA-F.]*_|0[xXoObB]|\.[nN][aA][nN]|\.[iI][nN][fF])",
+    re.MULTILINE,
+)
+"""What the bulk reader reads in its own way, or what has to be counted; texts with none of the hints have none of it."""
+_UNCLEAR = re.compile(r"[\[{,]\s*(\?)[^\s,\[\]{}]|(:)[,\]}]")
+"""Flow entries such as `[?x]` and `{x:, y}`: the grammar and ruamel differ about what is text there and what a key."""
+_BREAKS = re.compile("[\t\x85\u2028\u2029\ufeff]")
+_LONG = 300
+_DIGITS = re.compile(rf"\d{{{_LONG}}}")
+_PLACE = re.compile(r"line (\d+), column (\d+)")
 _MARK = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+_PLAIN_BYTES = bytes([9, 10, 13, *range(0x20, 0x7F)])
 _STANDARD = "tag:yaml.org,2002:"
 _TAGS = frozenset(f"{_STANDARD}{n}" for n in ("str", "int", "float", "bool", "null", "map", "seq")) | {"!"}
 
@@ -54,26 +88,57 @@ def read(file: str, data: bytes) -> Read:
     problem = _outside(file, data)
     if problem is not None:
         return Read(diagnostics=(problem,))
-    text = data.decode("utf-8-sig")
+    text = text_of(data)
     values = quick(text)
     return Read(values=tuple(values)) if values is not None else closely(file, text)
+
+
+def text_of(data: bytes) -> str:
+    """The text of a UTF-8 file without its mark and with a line end at its end: without one, readers differ about the last line."""
+    text = data.decode("utf-8-sig")
+    return text if text.endswith("\n") else text + "\n"
 
 
 def quick(text: str) -> list[Any] | None:
     """The values of a text's documents by the bulk reader; None where it has to be read closely."""
     import yaml_rs
 
-    if _CLOSER.search(text):
+    if _needs_care(text):
         return None
     try:
         found = yaml_rs.loads(text, parse_datetime=False, duplicate_key_policy=yaml_rs.DuplicateKeyPolicy.Error)
     except (yaml_rs.YAMLDecodeError, RecursionError, OverflowError):
+        return None
+    if not _plainly_keyed(found):
         return None
     if isinstance(found, dict):
         return [found]
     if not isinstance(found, list) or len(found) != _documents(text) or len(found) > MOST_DOCUMENTS:
         return None
     return [v for v in found if v is not None] if all(v is None or isinstance(v, dict) for v in found) else None
+
+
+def _plainly_keyed(value: Any) -> bool:
+    """Whether every key at any depth is text."""
+    values = [value]
+    for inner in values:
+        kind = type(inner)
+        if kind is dict:
+            for key in inner:
+                if type(key) is not str:
+                    return False
+            values.extend(inner.values())
+        elif kind is list:
+            values.extend(inner)
+    return True
+
+
+def _needs_care(text: str) -> bool:
+    if "\t" in text or (not text.isascii() and _BREAKS.search(text)):
+        return True
+    if any(hint in text for hint in _HINTS) and _CLOSER.search(text):
+        return True
+    return any(c.isdigit() for c in text[::_LONG]) and _DIGITS.search(text) is not None
 
 
 def _documents(text: str) -> int:
@@ -95,20 +160,62 @@ def closely(file: str, text: str) -> Read:
         for node in _compose(file, text, problems):
             nodes.append(node)
             if len(nodes) > MOST_DOCUMENTS:
-                raise _Wrong(_error(TOO_MANY, f"The file holds more than {MOST_DOCUMENTS} documents.", file, node.line, node.column, "Split it."))
+                raise _Wrong(
+                    _error(
+                        TOO_MANY,
+                        f"The file holds more than {MOST_DOCUMENTS} documents.",
+                        file,
+                        node.line,
+                        node.column,
+                        "Split it.",
+                    )
+                )
     except _Wrong as wrong:
         problems.append(wrong.diagnostic)
+    if not problems and (doubt := _doubt(file, text, nodes)) is not None:
+        problems.append(doubt)
     if problems:
         return Read(nodes=tuple(nodes), diagnostics=tuple(problems))
     kept = [n for n in nodes if n.kind != "scalar" or n.value is not None]
     return Read(tuple(value_of(n) for n in kept), tuple(kept))
 
 
+def _doubt(file: str, text: str, nodes: list[Node]) -> Diagnostic | None:
+    """What the grammar refuses though ruamel reads it, and what the two read as different things: neither is guessed at."""
+    import yaml_rs
+
+    try:
+        other = yaml_rs.loads(text, parse_datetime=False, duplicate_key_policy=yaml_rs.DuplicateKeyPolicy.LastWins)
+    except yaml_rs.YAMLDecodeError as error:
+        first, *rest = str(error).strip().splitlines()
+        place = _PLACE.search(first)
+        what = (rest[-1] if rest else first).strip().rstrip(".")
+        line, column = (int(place[1]), int(place[2])) if place else (1, 1)
+        return _error(SYNTAX, f"This is not YAML: {what}.", file, line, column, _hint(what))
+    found = _UNCLEAR.search(text)
+    values = [value_of(n) for n in nodes]
+    if found is None or repr(other if len(values) != 1 else [other]) == repr(values):
+        return None
+    start = found.start(found.lastindex or 0)
+    line, column = text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start)
+    return _error(
+        SYNTAX,
+        f"YAML readers differ about this {text[start]!r} in a flow value.",
+        file,
+        line,
+        column,
+        "Quote the text that holds it, or set it off with blanks.",
+    )
+
+
 def _outside(file: str, data: bytes) -> Diagnostic | None:
     """What is wrong with the bytes themselves."""
     if len(data) > LARGEST_FILE:
         return _error(
-            TOO_LARGE, f"The file has {len(data):,} bytes; the most is {LARGEST_FILE:,}.", file, fix="Split it, or exclude it in trueup.yaml if it is no spec."
+            TOO_LARGE,
+            f"The file has {len(data):,} bytes; the most is {LARGEST_FILE:,}.",
+            file,
+            fix="Split it, or exclude it in trueup.yaml if it is no spec.",
         )
     try:
         text = data.decode("utf-8-sig")
@@ -116,18 +223,27 @@ def _outside(file: str, data: bytes) -> Diagnostic | None:
         line = data.count(b"\n", 0, error.start) + 1
         column = len(data[data.rfind(b"\n", 0, error.start) + 1 : error.start].decode("utf-8", "replace")) + 1
         return _error(UNREADABLE, "The file is not UTF-8 text.", file, line, column, "Save it as UTF-8.")
+    if len(text) == len(data) and not data.translate(None, _PLAIN_BYTES):
+        return None
     found = _FORBIDDEN.search(text)
     if found is None:
         return None
     line = text.count("\n", 0, found.start()) + 1
     column = found.start() - text.rfind("\n", 0, found.start())
-    return _error(CONTROL, f"The character U+{ord(found[0]):04X} is not allowed in YAML.", file, line, column, "Remove it, or write it as an escape in double quotes.")
+    return _error(
+        CONTROL,
+        f"The character U+{ord(found[0]):04X} is not allowed in YAML.",
+        file,
+        line,
+        column,
+        "Remove it, or write it as an escape in double quotes.",
+    )
 
 
 def _compose(file: str, text: str, problems: list[Diagnostic]) -> Iterator[Node]:
     """The documents of a text as nodes."""
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+    from ruamel.yaml.error import MarkedYAMLError
 
     builder = _Builder(file, problems)
     try:
@@ -140,8 +256,14 @@ def _compose(file: str, text: str, problems: list[Diagnostic]) -> Iterator[Node]
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         what = " ".join(str(part) for part in (error.context, error.problem) if part)
         raise _Wrong(_error(SYNTAX, f"This is not YAML: {what}.", file, line, column, _hint(what))) from None
-    except (YAMLError, ValueError, RecursionError, IndexError, AttributeError, TypeError, KeyError) as error:
-        raise _Wrong(_error(SYNTAX, f"This is not YAML: {error}.", file, 1, 1)) from None
+    except _Wrong:
+        raise
+    except Exception as error:  # noqa: BLE001 — whatever the reader stumbles over in a hostile text is that text's problem
+        raise _Wrong(_error(SYNTAX, f"This is not YAML: {_one_line(error)}.", file, *builder.place)) from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
 def _hint(what: str) -> str:
@@ -164,11 +286,13 @@ class _Builder:
         self._anchors: dict[str, Node] = {}
         self._weights: dict[int, int] = {}
         self._weight = 0
+        self.place = (1, 1)
+        """Where the last event stood."""
 
     def take(self, event: Any) -> Node | None:
         """Takes the next event; the root of a document that ended, else None."""
         name = type(event).__name__
-        line, column = event.start_mark.line + 1, event.start_mark.column + 1
+        line, column = self.place = event.start_mark.line + 1, event.start_mark.column + 1
         match name:
             case "DocumentStartEvent":
                 self._anchors.clear()
@@ -201,7 +325,16 @@ class _Builder:
     def _add(self, node: Node, anchor: Any) -> Node | None:
         self._weight += 1
         if self._weight > MOST_VALUES or self._weights.get(id(node), 1) > MOST_VALUES:
-            raise _Wrong(_error(TOO_MANY, f"The file holds more than {MOST_VALUES:,} values, aliases counted each time.", self._file, node.line, node.column, "Write out less with aliases."))
+            raise _Wrong(
+                _error(
+                    TOO_MANY,
+                    f"The file holds more than {MOST_VALUES:,} values, aliases counted each time.",
+                    self._file,
+                    node.line,
+                    node.column,
+                    "Write out less with aliases.",
+                )
+            )
         if anchor:
             self._anchors[str(anchor)] = node
         if not self._open:
@@ -213,7 +346,14 @@ class _Builder:
         found = self._anchors.get(str(name))
         if found is None:
             raise _Wrong(
-                _error(SYNTAX, f"There is no anchor &{name} before this alias.", self._file, line, column, "Define it before, or quote the text.")
+                _error(
+                    SYNTAX,
+                    f"There is no anchor &{name} before this alias.",
+                    self._file,
+                    line,
+                    column,
+                    "Define it before, or quote the text.",
+                )
             )
         self._weight += self._weights.get(id(found), 1) - 1
         copy = Node(found.kind, line, column, found.value, found.pairs, found.items)
@@ -225,14 +365,27 @@ class _Builder:
         try:
             value = scalar(event.value, event.style in (None, ""), tag)
         except (ValueError, OverflowError) as error:
-            raise _Wrong(_error(NUMBER, f"This value cannot be read: {error}.", self._file, line, column, "Quote it if it is text.")) from None
+            raise _Wrong(
+                _error(
+                    NUMBER, f"This value cannot be read: {error}.", self._file, line, column, "Quote it if it is text."
+                )
+            ) from None
         return Node("scalar", line, column, value)
 
     def _tagged(self, event: Any, line: int, column: int) -> str | None:
         tag = str(event.tag) if event.tag is not None else None
         tag = tag.replace("!!", _STANDARD, 1) if tag and tag.startswith("!!") else tag
         if tag is not None and tag not in _TAGS:
-            raise _Wrong(_error(TAG, f"The tag {tag!r} is not allowed in specs.", self._file, line, column, "Remove the tag; specs hold plain values."))
+            raise _Wrong(
+                _error(
+                    TAG,
+                    f"The tag {tag!r} is not allowed in specs.",
+                    self._file,
+                    line,
+                    column,
+                    "Remove the tag; specs hold plain values.",
+                )
+            )
         return tag
 
     def _keys(self, node: Node) -> None:
@@ -240,7 +393,9 @@ class _Builder:
         for key, _ in node.pairs:
             if key.kind != "scalar" or not isinstance(key.value, str):
                 shown = key.value if key.kind == "scalar" else f"a {key.kind}"
-                self._problems.append(_error(KEY, f"The key {shown!r} is not text.", self._file, key.line, key.column, "Quote the key."))
+                self._problems.append(
+                    _error(KEY, f"The key {shown!r} is not text.", self._file, key.line, key.column, "Quote the key.")
+                )
                 continue
             first = seen.setdefault(key.value, key)
             if first is not key:

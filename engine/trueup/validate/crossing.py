@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from trueup_specs.core.patches import merge
 from trueup.validate.shaping import Problem, shaped
 from trueup_specs.core.diagnostics import Diagnostic, Related, Severity, nearest
 from trueup_specs.core.envelope import Document, Source
 from trueup_specs.core.links import WORKSPACE_KINDS, references
+from trueup_specs.core.patches import merge
 from trueup_specs.core.positions import Location, Path
 from trueup_specs.core.references import Key
 from trueup_specs.core.rules import Finding, MemoryIndex, Rule
@@ -20,10 +20,12 @@ DANGLING, OVERLAID = "TRU0110", "TRU0111"
 At = Callable[..., Location]
 
 
-def problems(index: MemoryIndex, claimed: frozenset[Key], at: At) -> Iterator[Diagnostic]:
-    """Everything that is wrong between documents. `claimed` are the keys of documents that are wrong in themselves."""
+def problems(
+    documents: Iterable[Document], index: MemoryIndex, claimed: frozenset[Key], at: At
+) -> Iterator[Diagnostic]:
+    """Everything that is wrong with some documents among all. `claimed` are the keys of documents that are wrong in themselves."""
     rules = {name: tuple(rule() for rule in kind.rules) for name, kind in KINDS.items()}
-    for document in index.documents.values():
+    for document in documents:
         yield from _dangling(document, index, claimed, at)
         yield from _broken(document, rules[document.key.kind], index, at)
         if isinstance(document.spec, OverlaySpec):
@@ -56,7 +58,9 @@ def _suggestion(key: Key, index: MemoryIndex, claimed: frozenset[Key] = frozense
     close = nearest(key.name, same)
     if close is not None:
         return f"Did you mean `{close}`?"
-    return f"Add a document of kind {key.kind} with that name" + (f", or use one of {', '.join(sorted(same)[:8])}." if same else ".")
+    return f"Add a document of kind {key.kind} with that name" + (
+        f", or use one of {', '.join(sorted(same)[:8])}." if same else "."
+    )
 
 
 def _broken(document: Document, rules: Iterable[Rule], index: MemoryIndex, at: At) -> Iterator[Diagnostic]:
@@ -107,7 +111,9 @@ def _overlaid(overlay: Document, index: MemoryIndex, at: At) -> Iterator[Diagnos
         yield from _newly_broken(overlay, target, document, index, at)
 
 
-def _newly_broken(overlay: Document, target: Document, patched: Document, index: MemoryIndex, at: At) -> Iterator[Diagnostic]:
+def _newly_broken(
+    overlay: Document, target: Document, patched: Document, index: MemoryIndex, at: At
+) -> Iterator[Diagnostic]:
     """Rules that the patched document breaks and the target does not."""
     with_patch = MemoryIndex({**index.documents, target.key: patched}, index.tree)
     for rule in (r() for r in KINDS[target.key.kind].rules):
@@ -153,5 +159,3 @@ def _patch_path(overlay: Document, path: Path) -> Path:
         else:
             break
     return tuple(found)
-
-

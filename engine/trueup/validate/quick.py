@@ -6,6 +6,7 @@ Returns an exit code; `cli/main.py` calls it before it imports anything.
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 import time
 from collections.abc import Sequence
@@ -26,10 +27,13 @@ OK, FAILURE, NOTHING_SELECTED, INVALID = 0, 1, 3, 4
 
 def run(arguments: Sequence[str]) -> int:
     """Validates as the arguments of `trueup validate` say, prints, and gives the exit code."""
+    gc.disable()  # the process is short, and what it reads it needs to its end
     options = _parser().parse_args(list(arguments))
     folder = workspaces.find(Path(options.directory))
     if folder is None:
-        _say(f"error: There is no trueup.yaml in {Path(options.directory).resolve()} or above it. Make a workspace with `trueup init`.")
+        _say(
+            f"error: There is no trueup.yaml in {Path(options.directory).resolve()} or above it. Make a workspace with `trueup init`."
+        )
         return NOTHING_SELECTED
     repository = workspaces.repository_of(folder)
     if repository is None:
@@ -48,7 +52,9 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="trueup validate", description="Check all specs and show every problem at once.")
+    parser = argparse.ArgumentParser(
+        prog="trueup validate", description="Check all specs and show every problem at once."
+    )
     parser.add_argument("paths", nargs="*", metavar="PATH", help="show only what is about these")
     parser.add_argument("--output", "-o", choices=("text", "json", "sarif", "github"), default="text")
     parser.add_argument("--revision", metavar="REV", default="")

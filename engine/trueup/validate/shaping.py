@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from trueup_specs.core.diagnostics import nearest
-from trueup_specs.core.envelope import Document, Metadata, Source
+from trueup_specs.core.envelope import Document, Metadata, Source, SpecModel
 from trueup_specs.core.positions import Path, dotted
 from trueup_specs.core.references import Key
 from trueup_specs.kinds import KINDS
@@ -30,6 +30,9 @@ NOT_OURS, UNKNOWN_KIND, UNKNOWN_FIELD, MISSING, WRONG, NAMESPACED, SHAPE = (
     "TRU0108",
 )
 _TOP = ("apiVersion", "kind", "metadata", "spec")
+
+
+M = TypeVar("M", bound=SpecModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,13 @@ def shaped(value: Any, source: Source, namespace: str) -> tuple[Document | None,
     spec = _model(kind.spec, value.get("spec"), "spec", problems)
     if isinstance(metadata, Metadata) and not kind.namespaced and metadata.namespace is not None:
         problems.append(
-            Problem(NAMESPACED, ("metadata", "namespace"), f"{kind.name} has no namespace: it holds for the whole workspace.", "Remove it.", True)
+            Problem(
+                NAMESPACED,
+                ("metadata", "namespace"),
+                f"{kind.name} has no namespace: it holds for the whole workspace.",
+                "Remove it.",
+                True,
+            )
         )
     if problems or metadata is None or spec is None:
         return None, problems
@@ -77,21 +86,42 @@ def key_of(value: Any, namespace: str) -> Key | None:
 def _envelope(value: Mapping[Any, Any]) -> Iterator[Problem]:
     version, kind = value.get("apiVersion"), value.get("kind")
     if version is None:
-        yield Problem(NOT_OURS, (), "This document has no apiVersion.", f"Write `apiVersion: {API_VERSION}`, or exclude the file in trueup.yaml if it is no spec of Trueup.")
+        yield Problem(
+            NOT_OURS,
+            (),
+            "This document has no apiVersion.",
+            f"Write `apiVersion: {API_VERSION}`, or exclude the file in trueup.yaml if it is no spec of Trueup.",
+        )
     elif version != API_VERSION:
-        yield Problem(NOT_OURS, ("apiVersion",), f"Trueup does not know the apiVersion {version!r}.", f"Write `{API_VERSION}`, or exclude the file in trueup.yaml if it is no spec of Trueup.")
+        yield Problem(
+            NOT_OURS,
+            ("apiVersion",),
+            f"Trueup does not know the apiVersion {version!r}.",
+            f"Write `{API_VERSION}`, or exclude the file in trueup.yaml if it is no spec of Trueup.",
+        )
     if kind is None:
         yield Problem(MISSING, (), "This document has no kind.", f"Write `kind:` with one of {', '.join(KINDS)}.")
     elif not isinstance(kind, str) or kind not in KINDS:
         close = nearest(str(kind), KINDS)
-        yield Problem(UNKNOWN_KIND, ("kind",), f"There is no kind {kind!r}.", f"Did you mean `{close}`?" if close else f"The kinds are {', '.join(KINDS)}.")
+        yield Problem(
+            UNKNOWN_KIND,
+            ("kind",),
+            f"There is no kind {kind!r}.",
+            f"Did you mean `{close}`?" if close else f"The kinds are {', '.join(KINDS)}.",
+        )
     for name in value:
         if name not in _TOP:
             close = nearest(str(name), _TOP)
-            yield Problem(UNKNOWN_FIELD, (name,), f"A document has no field {name!r}.", f"Did you mean `{close}`?" if close else "Fields of the kind stand under `spec`.", True)
+            yield Problem(
+                UNKNOWN_FIELD,
+                (name,),
+                f"A document has no field {name!r}.",
+                f"Did you mean `{close}`?" if close else "Fields of the kind stand under `spec`.",
+                True,
+            )
 
 
-def _model(model: type[BaseModel], value: Any, part: str, problems: list[Problem]) -> BaseModel | None:
+def _model(model: type[M], value: Any, part: str, problems: list[Problem]) -> M | None:
     if value is None:
         value = {}
     try:
@@ -108,7 +138,9 @@ def _without_echoes(errors: list[ErrorDetails]) -> list[ErrorDetails]:
     for error in errors:
         place = real_path(error["loc"])
         stem = next((p for p in best if place[: len(p)] == p or p[: len(place)] == place), None)
-        if stem is None or (error["type"] in ("missing", "extra_forbidden") and best[stem]["type"] in ("missing", "extra_forbidden")):
+        if stem is None or (
+            error["type"] in ("missing", "extra_forbidden") and best[stem]["type"] in ("missing", "extra_forbidden")
+        ):
             best[place] = error
         elif len(place) > len(stem):
             best[place] = error
@@ -122,7 +154,7 @@ def real_path(location: tuple[Any, ...]) -> Path:
 
 
 def _is_member(part: str) -> bool:
-    return part in _MEMBERS or "[" in part or "(" in part or "-" in part and part.startswith("function")
+    return part in _MEMBERS or "[" in part or "(" in part or ("-" in part and part.startswith("function"))
 
 
 _MEMBERS = frozenset({"str", "int", "float", "bool", "none", "list", "dict", "tuple", "SecretKeyRef"})
@@ -136,7 +168,11 @@ def _problem(error: ErrorDetails, prefix: Path, value: Any, model: type[BaseMode
             known = _fields_at(model, path[1:-1])
             close = nearest(str(name), known) if known else None
             where = dotted(path[:-1])
-            fix = f"Did you mean `{close}`?" if close else (f"The fields are {', '.join(sorted(known))}." if known else "Remove it.")
+            fix = (
+                f"Did you mean `{close}`?"
+                if close
+                else (f"The fields are {', '.join(sorted(known))}." if known else "Remove it.")
+            )
             return Problem(UNKNOWN_FIELD, path, f"`{where}` has no field {name!r}.", fix, True)
         case "missing":
             return Problem(MISSING, path, f"`{dotted(path[:-1])}` needs the field `{name}`.", f"Write `{name}:`.", True)
@@ -145,7 +181,9 @@ def _problem(error: ErrorDetails, prefix: Path, value: Any, model: type[BaseMode
             close = nearest(str(error["input"]), allowed)
             fix = f"Did you mean `{close}`?" if close else f"It is one of {', '.join(allowed)}."
             return Problem(WRONG, path, f"`{dotted(path)}` cannot be {_shown(error['input'])}.", fix)
-    return Problem(WRONG, path, f"`{dotted(path)}` is {_shown(error['input'])}, but {_expected(error)}.", _advice(error))
+    return Problem(
+        WRONG, path, f"`{dotted(path)}` is {_shown(error['input'])}, but {_expected(error)}.", _advice(error)
+    )
 
 
 _TYPES = {
@@ -168,7 +206,12 @@ def _expected(error: ErrorDetails) -> str:
         case "string_pattern_mismatch":
             return f"it must match {context['pattern']}"
         case "greater_than_equal" | "less_than_equal" | "greater_than" | "less_than":
-            words = {"greater_than_equal": "at least", "less_than_equal": "at most", "greater_than": "more than", "less_than": "less than"}
+            words = {
+                "greater_than_equal": "at least",
+                "less_than_equal": "at most",
+                "greater_than": "more than",
+                "less_than": "less than",
+            }
             bound = next(v for k, v in context.items() if k in ("ge", "le", "gt", "lt"))
             return f"it must be {words[error['type']]} {bound}"
         case "too_short":
@@ -223,4 +266,3 @@ def _models(hint: Any) -> list[type[BaseModel]]:
     if isinstance(hint, type) and issubclass(hint, BaseModel):
         return [hint]
     return [m for inner in get_args(hint) for m in _models(inner)]
-

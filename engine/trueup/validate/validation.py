@@ -6,14 +6,14 @@ and places are looked up at the end, in the files that have a problem only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trueup.load.nodes import Node, place
 from trueup.load.trees import MODULE, Tree, named
 from trueup.load.workspaces import FILE, Settings, chosen, settings_of
-from trueup.load.yaml import Read, closely, read
-from trueup.validate import crossing
+from trueup.load.yaml import Read, closely, read, text_of
+from trueup.validate import crossing, spreading
 from trueup.validate.shaping import Problem, key_of, shaped
 from trueup_specs.core.diagnostics import Diagnostic, Related, Severity, in_order
 from trueup_specs.core.envelope import Document, Source
@@ -59,21 +59,29 @@ class Places:
     def _nodes_of(self, file: str) -> tuple[Node, ...]:
         if file not in self._nodes:
             data = self.contents.get(file)
-            self._nodes[file] = closely(file, data.decode("utf-8-sig")).nodes if data is not None else ()
+            self._nodes[file] = closely(file, text_of(data)).nodes if data is not None else ()
             self._nodes[file] = tuple(n for n in self._nodes[file] if n.kind != "scalar" or n.value is not None)
         return self._nodes[file]
 
 
-def validate(tree: Tree) -> Validated:
-    """Everything that the tree's specs say, and everything that is wrong with them."""
+def validate(tree: Tree, processes: int | None = None) -> Validated:
+    """Everything that the tree's specs say, and everything that is wrong with them, found by so many processes (by default, as many
+    as there are cores)."""
+    number = spreading.processes() if processes is None else processes
+    with spreading.without_collector():
+        return _validated(tree, number)
+
+
+def _validated(tree: Tree, processes: int) -> Validated:
     entries = tree.entries()
     settings = settings_in(tree)
     paths = chosen(entries, settings)
     links = [p for p in paths if entries[p].link or entries[p].mode == MODULE]
-    contents = {named(tree.prefix, p): d for p, d in tree.read(p for p in paths if p not in set(links)).items()}
+    unread = frozenset(links)
+    contents = {named(tree.prefix, p): d for p, d in tree.read(p for p in paths if p not in unread).items()}
     parsed = {file: parse(file, data, settings.namespace) for file, data in contents.items()}
     others = frozenset(entries) - set(paths)
-    return judged(parsed, Places(contents), others, [_link(named(tree.prefix, p)) for p in links])
+    return judged(parsed, Places(contents), others, [_link(named(tree.prefix, p)) for p in links], processes)
 
 
 def settings_in(tree: Tree) -> Settings:
@@ -104,7 +112,7 @@ def parse(file: str, data: bytes, namespace: str) -> Parsed:
 
 
 def _located(file: str, data: bytes, found: Read, wrong: Iterable[tuple[int, list[Problem]]]) -> Iterator[Diagnostic]:
-    close = found if found.nodes else closely(file, data.decode("utf-8-sig"))
+    close = found if found.nodes else closely(file, text_of(data))
     if close.diagnostics:
         yield from close.diagnostics
         return
@@ -116,7 +124,11 @@ def _located(file: str, data: bytes, found: Read, wrong: Iterable[tuple[int, lis
 
 
 def judged(
-    parsed: Mapping[str, Parsed], places: Places, others: frozenset[str], outside: Iterable[Diagnostic] = ()
+    parsed: Mapping[str, Parsed],
+    places: Places,
+    others: frozenset[str],
+    outside: Iterable[Diagnostic] = (),
+    processes: int = 1,
 ) -> Validated:
     """The files together: duplicates, references, rules, overlays."""
     diagnostics = [*outside, *(d for p in parsed.values() for d in p.diagnostics)]
@@ -127,7 +139,12 @@ def judged(
             diagnostics.append(_duplicate(first, document, places))
     claimed = frozenset(k for p in parsed.values() for k in p.claimed)
     index = MemoryIndex(documents, others)
-    diagnostics += crossing.problems(index, claimed, places.at)
+
+    def judge_some(some: Sequence[Document]) -> list[Diagnostic]:
+        return list(crossing.problems(some, index, claimed, places.at))
+
+    for part in spreading.spread(list(documents.values()), judge_some, processes):
+        diagnostics += part
     return Validated(tuple(documents.values()), in_order(diagnostics))
 
 

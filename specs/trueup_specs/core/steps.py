@@ -6,6 +6,7 @@ schema is JSON Schema 2020-12; a string that is one `${{ params.NAME }}` fits an
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -242,17 +243,23 @@ BUILTIN: Mapping[str, StepType] = {
 """Every built-in step, by the name that `uses` gives."""
 
 
+@functools.cache
+def _judge(name: str) -> Any:
+    import jsonschema
+
+    return jsonschema.Draft202012Validator(BUILTIN[name].parameters)
+
+
 def parameter_problems(name: str, values: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """What is wrong with the `with` of a built-in step: the path within `with` (of the key, for an unknown one), and a sentence.
 
     Values that are `${{ params.NAME }}` fit anything: they are judged again when the run is made.
     """
-    import jsonschema
 
     def open_ended(value: object) -> bool:
         return isinstance(value, str) and EXPRESSION.fullmatch(value) is not None
 
-    for error in jsonschema.Draft202012Validator(BUILTIN[name].parameters).iter_errors(values):
+    for error in _judge(name).iter_errors(values):
         if open_ended(error.instance):
             continue
         yield tuple(error.absolute_path), f"The step `{name}` refuses this value: {error.message}."

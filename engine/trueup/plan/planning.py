@@ -15,7 +15,7 @@ from trueup.plan.columns import removed_columns
 from trueup.plan.differences import differences, is_symbol
 from trueup.plan.recorded import Recorded, RecordedResource
 from trueup.plan.seals import seal
-from trueup.plan.values import ABSENT, Action, Category, Evidence, Plan, PropertyChange, Step
+from trueup.plan.values import ABSENT, Action, Category, Evidence, Plan, PropertyChange, SpecChange, Step
 from trueup.resolve.catalog import Catalog
 from trueup_specs.core.diagnostics import Diagnostic, Severity
 from trueup_specs.core.envelope import Document
@@ -71,7 +71,7 @@ def plan(
             steps=steps,
             seal=seal(steps, catalog.project),
             changes=changes,
-            evidence=_evidence(catalog, compilation, steps, recorded, seen),
+            evidence=_evidence(catalog, compilation, steps, recorded, seen, changes),
             order=_order(compilation, touched),
             desired={str(i): s.digest for i, s in compilation.stacks.items() if i in touched},
             inputs=_pinned_inputs(steps, recorded),
@@ -205,15 +205,19 @@ def _deletions(catalog: Catalog, compilation: Compilation, recorded: Recorded) -
 
 
 def _evidence(
-    catalog: Catalog, compilation: Compilation, steps: tuple[Step, ...], recorded: Recorded, seen: Observation
+    catalog: Catalog,
+    compilation: Compilation,
+    steps: tuple[Step, ...],
+    recorded: Recorded,
+    seen: Observation,
+    changes: tuple[SpecChange, ...],
 ) -> Evidence:
-    changed = {Key.parse(s.origin) for s in steps if not s.exempt and s.category is not Category.METADATA}
     runs = []
     for step in steps:
         resource = compilation.find(step.address)
         if resource is not None and _starts_run(resource, step.changes, step.action):
             runs.append((str(resource.origin), recorded.durations.get(str(resource.origin))))
-    downstream = catalog.lineage.downstream(changed)
+    downstream = _downstream(catalog, changes)
     drift = [f"{a}: {', '.join(c.path for c in found)}" for a, found in sorted(seen.drifted.items())]
     drift += [f"{a}: gone" for a in sorted(seen.gone)]
     approvals = catalog.settings.approvals
@@ -224,6 +228,13 @@ def _evidence(
         approvals_required=approvals.required,
         approvers=tuple(approvals.teams),
     )
+
+
+def _downstream(catalog: Catalog, changes: tuple[SpecChange, ...]) -> frozenset[Key]:
+    """The documents that a change reaches and that it did not bring: those whose own spec is as it was, or changed too."""
+    added = {Key.parse(c.key) for c in changes if c.change == "added"}
+    changed = {Key.parse(c.key) for c in changes if c.category is not Category.METADATA}
+    return frozenset(catalog.lineage.downstream(changed) - added)
 
 
 def _order(compilation: Compilation, touched: set[StackId]) -> tuple[tuple[StackId, ...], ...]:

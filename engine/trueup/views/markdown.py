@@ -34,7 +34,8 @@ def invalid(diagnostics: Iterable[Diagnostic], read_line: Callable[[str, int], s
     lines = [MARKER.format(environment="*"), f"## Trueup: the specs have {plural(errors, 'error')}", ""]
     for diagnostic in found:
         lines += list(_diagnostic(diagnostic))
-        if diagnostic.location and (source := read_line(diagnostic.location.file, diagnostic.location.line)):
+        place = diagnostic.location
+        if place.line and (source := read_line(place.file, place.line)):
             lines.append(f"  ```yaml\n  {source.strip()}\n  ```")
     return "\n".join(lines) + "\n"
 
@@ -67,7 +68,7 @@ def _problems(plan: Plan, diagnostics: tuple[Diagnostic, ...]) -> Iterator[str]:
 
 def _diagnostic(diagnostic: Diagnostic) -> Iterator[str]:
     sign = "⛔" if diagnostic.severity is Severity.ERROR else "⚠️"
-    where = f" (`{diagnostic.location}`)" if diagnostic.location else ""
+    where = f" (`{diagnostic.location}`)" if diagnostic.location.file else ""
     yield f"- {sign} `{diagnostic.code}` {_inline(diagnostic.summary)}{where}"
     if diagnostic.fix:
         yield f"  {_inline(diagnostic.fix)}"

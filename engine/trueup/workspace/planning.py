@@ -10,6 +10,7 @@ from trueup.compile.compilation import Compilation, compile_catalog
 from trueup.load.trees import Tree, WorkingTree
 from trueup.observe.facts import facts
 from trueup.observe.live import Sight
+from trueup.plan.categories import spec_changes
 from trueup.plan.planning import Revision, plan
 from trueup.plan.recorded import Recorded
 from trueup.plan.values import Plan
@@ -95,11 +96,14 @@ def prepare(
     catalog = catalog_of(workspace, documents, environment)
     catalog = catalog.with_facts(facts(catalog.documents, tree, recorded, environment))
     compilation = compile_catalog(catalog)
-    before = applied_documents(workspace, environment) if with_before else None
+    ruling = catalog if rules is None else catalog_of(workspace, by_key(validated(rules)), environment)
+    applied = applied_documents(workspace, environment) if with_before else None
+    before = applied if rules is None else ruling.documents
     seen = see(catalog, recorded) if see else Sight()
     made, forbidden = plan(catalog, compilation, recorded, _revision(tree), before=before, observed=seen.observation())
-    ruling = catalog if rules is None else catalog_of(workspace, by_key(validated(rules)), environment)
     made = _judged(made, catalog, compilation, ruling)
+    if rules is not None and applied is not None:
+        made = replace(made, evidence=replace(made.evidence, unapplied=spec_changes(applied, ruling.documents)))
     diagnostics = (*found.diagnostics, *compilation.diagnostics, *forbidden)
     return Prepared(tree, catalog, compilation, recorded, made, diagnostics, seen, ruling)
 

@@ -164,6 +164,49 @@ def test_a_killed_server_comes_back_by_itself(repository: Any, http: Any) -> Non
     assert {p.pid for p in served(repository)}.isdisjoint({p.pid for p in killed})
 
 
+def test_each_drift_is_named_and_healed_without_an_approval(repository: Any, http: Any) -> None:
+    move_alias(repository)
+    edit_table(repository)
+    kill_supervisor(repository)
+    named = repository.trueup("drift", "dev").out
+    assert "trueup:registry:Alias risk-champion" in named and "version: applied 1, live 2" in named.replace("'", ""), (
+        named
+    )
+    assert "trueup:data:Table applications" in named and "trueup:serve:Service risk" in named, named
+    healed = repository.trueup("apply", "dev", "--yes")
+    assert "Applied dev" in healed.out, healed.text
+    assert "No drift" in repository.trueup("drift", "dev").out
+    assert len(predict(repository, http, 5)) == 5
+    assert "Nothing to do" in repository.trueup("apply", "dev", "--yes").out
+
+
+def move_alias(repository: Any) -> None:
+    """Someone points the champion at the version that was held."""
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{repository.home}/registry/mlflow.db")
+    client.set_registered_model_alias("credit.risk", "dev-champion", "2")
+
+
+def edit_table(repository: Any) -> None:
+    """Someone deletes rows."""
+    from deltalake import DeltaTable
+
+    (table,) = repository.home.glob("dev/tables/credit/applications")
+    DeltaTable(table).delete("age > 60")
+
+
+def kill_supervisor(repository: Any) -> None:
+    """The supervisor and its servers die, as in a reboot."""
+    for process in psutil.process_iter():
+        try:
+            line = " ".join(process.cmdline())
+            if str(repository.state) in line and "/services/" in line:
+                process.kill()
+        except psutil.Error:
+            continue
+
+
 @pytest.mark.capability("model-development/rollback-mechanisms", by="trueup.workspace.operating:pin")
 def test_a_rollback_pins_the_environment_and_trains_nothing(repository: Any, http: Any) -> None:
     first = repository.git("rev-parse", "HEAD")

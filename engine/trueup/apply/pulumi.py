@@ -121,6 +121,12 @@ class Driver:
         arguments = ["destroy", "--yes", "--skip-preview", "--continue-on-error"]
         return self._change(_Operation(stack, arguments, None, frozenset()), _Values(), on_event)
 
+    def import_(self, address: Address, id: str, on_event: Callable[[Event], None] = _ignore) -> StackResult:
+        """Takes what a provider calls `id` into the state, as it is. Changes nothing real; the stack's other resources stay."""
+        arguments = ["import", address.type, address.name, id, "--yes", "--skip-preview"]
+        arguments += ["--protect=false", "--generate-code=false"]
+        return self._change(_Operation(address.stack, arguments, None, None), _Values(), on_event)
+
     def state(self, stack: StackId) -> checkpoints.Checkpoint | None:
         """What Pulumi recorded of a stack; None where there is no such stack."""
         return self._stacks.state(stack)

@@ -7,6 +7,7 @@ hashes cannot tell by itself.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,21 +23,36 @@ class Anchor:
     ref: str
 
 
-def write(path: Path, entry: Entry, ref: str) -> None:
+def write(path: Path, entry: Entry, ref: str, follows: Callable[[Entry, str], bool]) -> None:
     """Move the anchor forward to an entry; an anchor that is further already stays, since other writers share it.
 
-    Raises OSError where the file cannot be written.
+    `follows` says whether the entry comes after a commit. Where it does not come after the one that is anchored, the anchor stays as
+    well: moving it would hide that the ledger was cut off or written anew. Raises OSError where the file cannot be written.
     """
     from filelock import FileLock
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         known = read(path)
-        if known and known.ref == ref and known.sequence >= entry.sequence and known.head != entry.replayed:
+        if known and known.ref == ref and (known.sequence >= entry.sequence or not follows(entry, known.head)):
             return
-        fresh = path.with_name(f".{path.name}.new")
-        fresh.write_text(json.dumps(asdict(Anchor(entry.id, entry.sequence, ref)), indent=1) + "\n", encoding="utf-8")
-        fresh.replace(path)
+        _put(path, Anchor(entry.id, entry.sequence, ref))
+
+
+def replace(path: Path, old: str, entry: Entry, ref: str) -> None:
+    """Move the anchor from an entry to where that one, or what came after it, was written again on top of another clone's entries."""
+    from filelock import FileLock
+
+    with FileLock(f"{path}.lock"):
+        known = read(path)
+        if known and known.ref == ref and known.head == old:
+            _put(path, Anchor(entry.id, entry.sequence, ref))
+
+
+def _put(path: Path, anchor: Anchor) -> None:
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(json.dumps(asdict(anchor), indent=1) + "\n", encoding="utf-8")
+    fresh.replace(path)
 
 
 def read(path: Path) -> Anchor | None:

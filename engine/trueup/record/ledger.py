@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from trueup.plan.recorded import Recorded, RecordedStack
-from trueup.record import anchor, states, statements, updates
+from trueup.record import anchor, statements, states, updates
 from trueup.record.events import DONE, Entry, Event, EventKind, LedgerError
 from trueup.record.objects import Git, Object, Reader, tree_items
 from trueup_stacks.core.resources import StackId
@@ -79,9 +79,22 @@ class Ledger:
         self.anchor = anchor
         self._sign = sign
 
+    @property
+    def fetched(self) -> str:
+        """Where `git clone` and `git fetch` put the remote's ledger. A clone has only that one until it records something."""
+        name = self.remote if self.remote and re.fullmatch(r"[\w.-]+", self.remote) else "origin"
+        return self.ref.replace("refs/heads/", f"refs/remotes/{name}/", 1)
+
+    def newest(self) -> str:
+        """The id of the newest entry's commit, in this clone or as it was fetched; empty where there is no ledger yet."""
+        return self.head() or self._commit_of(self.fetched)
+
     def head(self) -> str:
-        """The id of the newest entry's commit; empty where there is no ledger yet."""
-        done = self.git.run("rev-parse", "--verify", "--quiet", f"{self.ref}^{{commit}}")
+        """The id of the newest entry's commit of this clone's branch; empty where it has none."""
+        return self._commit_of(self.ref)
+
+    def _commit_of(self, ref: str) -> str:
+        done = self.git.run("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
         if done.returncode == 128:
             raise LedgerError(
                 f"The folder {self.git.repository} is in no Git repository ({done.stderr.decode('utf-8', 'replace').strip()}). "
@@ -91,7 +104,7 @@ class Ledger:
 
     def exists(self) -> bool:
         """Whether anything was recorded in the repository yet."""
-        return bool(self.head())
+        return bool(self.newest())
 
     def append(self, event: Event, *changes: updates.Update) -> Entry:
         """Record an event and what it changes; returns the entry once the ref points to it.
@@ -106,9 +119,9 @@ class Ledger:
         give_up = time.monotonic() + PATIENCE
         with Reader(self.git) as reader:
             while True:
-                head = reader.read(self.ref)
-                entry = self._write_on(reader, head, event, change, replayed)
-                if self.git.move(self.ref, entry.id, head.id if head else ""):
+                own = reader.read(self.ref)
+                entry = self._write_on(reader, own or reader.read(self.fetched), event, change, replayed)
+                if self.git.move(self.ref, entry.id, own.id if own else ""):
                     break
                 if time.monotonic() > give_up:
                     raise LedgerError(
@@ -116,9 +129,16 @@ class Ledger:
                         f"{event.kind} is not recorded. Look for a stuck process or a stale `.lock` file in the refs folder."
                     )
                 time.sleep(random.uniform(0.002, 0.04))
-        if self.anchor:
-            anchor.write(self.anchor, entry, self.ref)
+        self.vouch(entry)
         return entry
+
+    def vouch(self, entry: Entry) -> None:
+        """Move the anchor to an entry that follows the one it vouches for. Where it does not, the anchor stays: `verify` tells."""
+        if self.anchor:
+            anchor.write(self.anchor, entry, self.ref, self._follows)
+
+    def _follows(self, entry: Entry, known: str) -> bool:
+        return entry.previous == known or self.git.run("merge-base", "--is-ancestor", known, entry.id).returncode == 0
 
     def _write_on(self, reader: Reader, head: Object | None, event: Event, change: Change, replayed: str) -> Entry:
         """Write the commit of an entry on top of `head`; the ref is not moved."""
@@ -129,7 +149,9 @@ class Ledger:
         paths = {f"{self.workspace}/{p}": c for p, c in files.items()}
         for path in paths:
             if not _PATH.fullmatch(path) or ".." in path:
-                raise LedgerError(f"{path!r} is no path that the ledger can hold: use letters, digits, `.`, `_` and `-`.")
+                raise LedgerError(
+                    f"{path!r} is no path that the ledger can hold: use letters, digits, `.`, `_` and `-`."
+                )
         entry = Entry(
             id="",
             previous=previous,
@@ -172,14 +194,18 @@ class Ledger:
                     yield entry
 
     def _newest_first(self, reader: Reader) -> Iterator[str]:
-        found = reader.read(self.ref)
+        found = self._newest(reader)
         while found:
             yield found.id
             parents = parents_of(found.data)
             found = reader.read(parents[0]) if parents else None
 
     def _oldest_first(self) -> list[str]:
-        return list(self.git.ids("--reverse", "--first-parent", self.ref)) if self.exists() else []
+        newest = self.newest()
+        return list(self.git.ids("--reverse", "--first-parent", newest)) if newest else []
+
+    def _newest(self, reader: Reader) -> Object | None:
+        return reader.read(self.ref) or reader.read(self.fetched)
 
     def _entry(self, reader: Reader, commit: str) -> Entry:
         made, body = reader.read(commit), reader.read(f"{commit}:{EVENT}")
@@ -198,7 +224,7 @@ class Ledger:
     def recorded(self, environment: str | None = None) -> Recorded:
         """What is recorded as applied, of all environments or of one. One Git process; empty where there is no ledger."""
         with Reader(self.git) as reader:
-            head = reader.read(self.ref)
+            head = self._newest(reader)
             if head is None:
                 return Recorded()
             tree = Tree(reader, head.id, self.workspace)
@@ -213,7 +239,7 @@ class Ledger:
     def approvals(self, environment: str) -> tuple[dict[str, Any], ...]:
         """The open approvals of an environment, as JSON: those given since its last completed apply."""
         with Reader(self.git) as reader:
-            head = reader.read(self.ref)
+            head = self._newest(reader)
             tree = Tree(reader, head.id if head else "", self.workspace)
             folder = updates.approvals_folder(environment)
             found = (tree.read(folder + name) for name in tree.names(folder.rstrip("/")))

@@ -19,9 +19,19 @@ from types import TracebackType
 from trueup.record.events import LedgerError
 
 _LOCAL = (
-    "GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_COMMON_DIR GIT_PREFIX "
-    "GIT_NAMESPACE GIT_QUARANTINE_PATH GIT_SHALLOW_FILE GIT_GRAFT_FILE GIT_REPLACE_REF_BASE"
-).split()
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_PREFIX",
+    "GIT_NAMESPACE",
+    "GIT_QUARANTINE_PATH",
+    "GIT_SHALLOW_FILE",
+    "GIT_GRAFT_FILE",
+    "GIT_REPLACE_REF_BASE",
+)
 """Variables that Git sets for its hooks: with them, the wrong repository or index would be used."""
 
 
@@ -93,11 +103,15 @@ class Reader(AbstractContextManager["Reader"]):
             return None
         parts = header.split()
         if len(parts) != 3:
-            raise LedgerError(f"Git cannot read the object {name}: it is damaged. Run `git fsck`; fetch the ledger again.")
+            raise LedgerError(
+                f"Git cannot read the object {name}: it is damaged. Run `git fsck`; fetch the ledger again."
+            )
         data = stdout.read(int(parts[2]))
         stdout.read(1)
         if len(data) != int(parts[2]):
-            raise LedgerError(f"Git cannot read the object {name}: it is damaged. Run `git fsck`; fetch the ledger again.")
+            raise LedgerError(
+                f"Git cannot read the object {name}: it is damaged. Run `git fsck`; fetch the ledger again."
+            )
         return Object(parts[0].decode(), parts[1].decode(), data)
 
 
@@ -204,7 +218,9 @@ class Git:
         if done.returncode == 0:
             return True
         said = done.stderr.decode("utf-8", "replace")
-        if any(words in said for words in ("but expected", "File exists", "already exists", "unable to resolve reference")):
+        if any(
+            words in said for words in ("but expected", "File exists", "already exists", "unable to resolve reference")
+        ):
             return False
         raise LedgerError(f"The ledger {ref} could not be moved in {self.repository}: {said.strip()}")
 

@@ -6,12 +6,13 @@ Called by the workspace after each stack. Outputs never hold secrets: the driver
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from trueup.apply.outcome import StackResult
 from trueup.plan.recorded import RecordedResource, RecordedStack
 from trueup.record.updates import StackUpdate
-from trueup_stacks.core.resources import Address, Output, Resource, Stack, encode
+from trueup_stacks.core.resources import Address, Resource, Stack, encode
 
 HELD = "held"
 
@@ -50,18 +51,25 @@ def stack_update(
 def recorded(resource: Resource, result: StackResult, read: frozenset[str]) -> RecordedResource:
     """A resource as it was applied."""
     address = resource.address
-    outputs = {k: v for k, v in result.outputs.get(address, {}).items() if _kept(resource, k, read)}
+    outputs = kept(resource, result.outputs.get(address, {}), read)
     reason = result.not_ready.get(address, "")
-    return RecordedResource(
-        address=address,
-        origin=str(resource.origin),
-        digest=resource.digest,
-        fingerprint=resource.fingerprint,
-        properties={k: encode(v) for k, v in resource.properties.items()},
+    return replace(
+        described(resource),
         id=result.ids.get(address, ""),
         outputs=outputs,
         status=status_of(outputs, reason),
         reason=reason,
+    )
+
+
+def described(resource: Resource) -> RecordedResource:
+    """What is recorded of a desired resource, without what came of it."""
+    return RecordedResource(
+        address=resource.address,
+        origin=str(resource.origin),
+        digest=resource.digest,
+        fingerprint=resource.fingerprint,
+        properties={k: encode(v) for k, v in resource.properties.items()},
         holds_data=resource.options.holds_data,
         protect=resource.options.protect,
         retain=resource.options.retain,
@@ -79,12 +87,7 @@ def status_of(outputs: Mapping[str, Any], reason: str) -> str:
     return "waiting" if reason.lower().startswith("waiting") else "failed"
 
 
-def _kept(resource: Resource, name: str, read: frozenset[str]) -> bool:
-    if name in read:
-        return True
-    return resource.address.type.startswith("trueup:") and not _said(resource, name)
-
-
-def _said(resource: Resource, name: str) -> bool:
-    """Whether the inputs say it already; an input that is an output of another resource is a symbol and says no value."""
-    return name in resource.properties and not isinstance(resource.properties[name], Output)
+def kept(resource: Resource, outputs: Mapping[str, Any], read: frozenset[str]) -> dict[str, Any]:
+    """The outputs that plans and observers need: those that others read, and of native resources all that are no inputs."""
+    native = resource.address.type.startswith("trueup:")
+    return {k: v for k, v in outputs.items() if k in read or (native and k not in resource.properties)}

@@ -41,7 +41,9 @@ def load(data: bytes) -> Any:
     try:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise LedgerError(f"A file of the ledger is no JSON ({problem}). `trueup audit verify` says which entry.") from None
+        raise LedgerError(
+            f"A file of the ledger is no JSON ({problem}). `trueup audit verify` says which entry."
+        ) from None
 
 
 def resource_json(resource: RecordedResource) -> dict[str, Any]:

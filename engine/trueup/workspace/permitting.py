@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from trueup.apply import checkpoints
+from trueup.apply.backend import Backend, BackendError
+from trueup.apply.backend import resolve as resolve_backend
 from trueup.approve import coverage, windows
+from trueup.load import trees
+from trueup.plan.recorded import Recorded
 from trueup.plan.values import Action
-from trueup.workspace.opening import Workspace
-from trueup.workspace.planning import Prepared
+from trueup.workspace.drivers import driver_of
+from trueup.workspace.opening import Workspace, WorkspaceError
+from trueup.workspace.planning import Prepared, by_key, catalog_of, validated
 from trueup_specs.core.envelope import Document
 from trueup_specs.kinds.team.spec import TeamSpec
+from trueup_stacks.core.resources import StackId
 
 INVALID, DENIED = 4, 7
 
@@ -98,3 +106,42 @@ def teams_of(prepared: Prepared) -> dict[str, TeamSpec]:
         assert isinstance(document, Document) and isinstance(document.spec, TeamSpec)
         found[document.key.name] = document.spec
     return found
+
+
+def check_job(workspace: Workspace, environment: str, revision: str) -> None:
+    """Whether a job may work on the environment's state: it must be kept between jobs, and not be empty where it cannot be.
+
+    Raises WorkspaceError: on a machine that is thrown away, a fresh state would make everything a second time.
+    """
+    tree = trees.revision(workspace.repository, revision, workspace.prefix)
+    if tree is None:
+        raise WorkspaceError(
+            f"Git has no revision {revision!r} here that holds the workspace. Fetch it: `git fetch --unshallow`.", 3
+        )
+    catalog = catalog_of(workspace, by_key(validated(tree)), environment)
+    try:
+        backend = resolve_backend(catalog.settings.state, workspace.home, {**os.environ, "CI": "true"})
+    except BackendError as error:
+        raise WorkspaceError(str(error), DENIED) from None
+    recorded = workspace.ledger.recorded(environment)
+    if backend.folder is not None:
+        lost = [
+            id for id in _with_resources(recorded) if checkpoints.locate(backend.folder, workspace.name, id) is None
+        ]
+    else:
+        driver = driver_of(workspace, catalog, lambda _event: None)
+        lost = [id for id in _with_resources(recorded)[:1] if driver.state(id) is None]
+    if lost:
+        raise WorkspaceError(_lost(environment, backend, lost), DENIED)
+
+
+def _with_resources(recorded: Recorded) -> list[StackId]:
+    return [id for id, stack in sorted(recorded.stacks.items()) if stack.resources]
+
+
+def _lost(environment: str, backend: Backend, lost: list[StackId]) -> str:
+    place = backend.folder or backend.url
+    return (
+        f"The ledger knows of resources in {environment}, and the state in {place} has no {', '.join(map(str, lost))}. An apply would make "
+        "them a second time. Restore the state (or mount the folder that keeps it between jobs), or name the right `spec.state.backend`."
+    )

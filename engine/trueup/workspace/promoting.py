@@ -1,0 +1,188 @@
+"""`trueup promote`: pins a model's version for an environment, as an edit of the specs that is committed and reviewed like any other.
+
+What is promoted was accepted, by its gates, in the environment before, and has served there as long as the model asks. The edit is a
+version in an Overlay document; nothing else of the files changes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from trueup.load.trees import WorkingTree, named
+from trueup.plan.recorded import Recorded
+from trueup.record import accepted
+from trueup.resolve import catalog
+from trueup.validate.validation import validate
+from trueup.workspace import naming, overlays
+from trueup.workspace.opening import Workspace, WorkspaceError
+from trueup.workspace.operating import last_changes
+from trueup.workspace.planning import by_key, catalog_of, validated
+from trueup_specs.core.diagnostics import failed
+from trueup_specs.core.envelope import Document, seconds
+from trueup_specs.core.references import Key
+from trueup_specs.kinds.model.spec import ModelSpec
+from trueup_specs.kinds.overlay.spec import OverlaySpec
+
+NOTHING_SELECTED, INVALID, DENIED = 3, 4, 7
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """What was pinned."""
+
+    file: str
+    """Relative to the repository."""
+    model: str
+    version: int
+    environment: str
+
+
+def promote(workspace: Workspace, model: str, to: str = "", version: int | None = None) -> Promoted:
+    """Pins the version of a model for an environment; by default the one accepted before it, for the next of the path.
+
+    Raises WorkspaceError where there is nothing to promote, the version was never accepted before, or it has not soaked.
+    """
+    documents = by_key(validated(WorkingTree(workspace.repository, workspace.prefix)))
+    document = documents[naming.model_in(documents, model)]
+    recorded = workspace.ledger.recorded()
+    spec = document.spec
+    assert isinstance(spec, ModelSpec)
+    if len(spec.promotion.path) < 2:
+        raise WorkspaceError(
+            f"{document.key} has no `promotion.path` of several environments.",
+            NOTHING_SELECTED,
+        )
+    target = to or _next(document.key, spec, recorded)
+    before = _before(document.key, spec, target)
+    chosen = _version(workspace, document.key, before, version, recorded)
+    _soaked(workspace, document.key, spec, before, recorded)
+    file = _edit(workspace, documents, document, target, chosen)
+    return Promoted(named(workspace.prefix, file), str(document.key), chosen, target)
+
+
+def _next(key: Key, spec: ModelSpec, recorded: Recorded) -> str:
+    """The first environment of the path that does not have what the one before it has."""
+    path = spec.promotion.path
+    for before, after in itertools.pairwise(path):
+        version = accepted.in_use(recorded, before, key)
+        if version is not None and version != accepted.in_use(recorded, after, key):
+            return after
+    raise WorkspaceError(
+        f"{key} is the same version all along {' → '.join(path)}, as far as it was applied.",
+        NOTHING_SELECTED,
+    )
+
+
+def _before(key: Key, spec: ModelSpec, target: str) -> str:
+    path = spec.promotion.path
+    if target not in path[1:]:
+        raise WorkspaceError(
+            f"{key} is promoted along {' → '.join(path)}; {target!r} is none of {', '.join(path[1:])}.",
+            NOTHING_SELECTED,
+        )
+    return path[path.index(target) - 1]
+
+
+def _version(workspace: Workspace, key: Key, before: str, asked: int | None, recorded: Recorded) -> int:
+    found = asked if asked is not None else accepted.in_use(recorded, before, key)
+    if found is None:
+        raise WorkspaceError(
+            f"No version of {key} is in use in {before}. Apply it there first: trueup apply {before}.", NOTHING_SELECTED
+        )
+    if asked is not None and asked != accepted.in_use(recorded, before, key):
+        known = accepted.ever(workspace.ledger, before, key)
+        if asked not in known:
+            listed = ", ".join(map(str, sorted(known))) or "none"
+            raise WorkspaceError(
+                f"Version {asked} of {key} was never in use in {before}. These were: {listed}.",
+                DENIED,
+            )
+    return found
+
+
+def _soaked(workspace: Workspace, key: Key, spec: ModelSpec, before: str, recorded: Recorded) -> None:
+    if spec.promotion.soak is None:
+        return
+    changes = last_changes(workspace, before)
+    mine = [changes[a] for a in accepted.addresses(recorded, before, key) if a in changes]
+    served = (datetime.now(UTC) - max(mine)).total_seconds() if mine else 0.0
+    if served < seconds(spec.promotion.soak):
+        raise WorkspaceError(
+            f"{key} has been as it is in {before} for {served / 60:.0f} min; `promotion.soak` is {spec.promotion.soak}.",
+            DENIED,
+        )
+
+
+def _edit(workspace: Workspace, documents: Mapping[Key, Document], model: Document, target: str, version: int) -> str:
+    """Writes the pin; the file within the workspace. What does not come out as asked is put back."""
+    found = _overlay(documents, model.key, target)
+    if found is not None:
+        name = found.source.file.removeprefix(f"{workspace.prefix}/") if workspace.prefix else found.source.file
+        path = workspace.folder / name
+        old: bytes | None = path.read_bytes()
+        new = overlays.pinned(path.read_text(encoding="utf-8"), found.source.index, version)
+    else:
+        name = _free(workspace, model, target)
+        path, old = workspace.folder / name, None
+        new = overlays.fresh(model, path.stem, target, version)
+    path.write_text(new, encoding="utf-8")
+    problem = _problem(workspace, model.key, target, version)
+    if problem:
+        _put_back(path, old)
+        raise WorkspaceError(
+            f"{name} cannot pin version {version} of {model.key} for {target}: {problem}",
+            INVALID,
+        )
+    return name
+
+
+def _overlay(documents: Mapping[Key, Document], key: Key, target: str) -> Document | None:
+    """The overlay to change: of this model in this environment alone; one that pins a version already comes first."""
+    found = []
+    for overlay in catalog.overlays(documents, target).get(key, ()):
+        assert isinstance(overlay.spec, OverlaySpec)
+        if tuple(overlay.spec.environments) == (target,):
+            found.append(overlay)
+    pinning = [o for o in found if isinstance(o.spec, OverlaySpec) and "version" in o.spec.patch]
+    return next(iter([*reversed(pinning), *found]), None)
+
+
+def _free(workspace: Workspace, model: Document, target: str) -> str:
+    """A file beside the model's that is not there yet; the overlay is called like it."""
+    file = model.source.file.removeprefix(f"{workspace.prefix}/") if workspace.prefix else model.source.file
+    folder = file.rpartition("/")[0]
+    base = f"{model.key.name}-version-{target}"[:60].rstrip("-")
+    for name in (base, *(f"{base}-{n}" for n in range(2, 10))):
+        path = f"{folder}/{name}.yaml" if folder else f"{name}.yaml"
+        if not (workspace.folder / path).exists():
+            return path
+    raise WorkspaceError(
+        f"There are files {base}.yaml to {base}-9.yaml already. Remove those that are not needed.", INVALID
+    )
+
+
+def _problem(workspace: Workspace, key: Key, target: str, version: int) -> str:
+    """What is wrong with the workspace as it is written now; empty where the version is what was asked for."""
+    found = validate(WorkingTree(workspace.repository, workspace.prefix))
+    if failed(found.diagnostics):
+        return next(f"{d.location}: {d.summary}" for d in found.diagnostics if d.severity == "error")
+    document = catalog_of(workspace, by_key(found), target).get(key)
+    if document is None:
+        return f"{key} does not exist in {target} (metadata.environments)."
+    assert isinstance(document.spec, ModelSpec)
+    return (
+        ""
+        if document.spec.version == version
+        else f"another overlay sets version {document.spec.version} after it. Change that one."
+    )
+
+
+def _put_back(path: Path, old: bytes | None) -> None:
+    if old is None:
+        path.unlink()
+    else:
+        path.write_bytes(old)

@@ -99,7 +99,8 @@ def test_a_saved_plan_is_refused_once_the_tree_or_a_policy_is_another(repository
     repository.trueup("plan", "dev", "--out", str(file))
     first = repository.git("rev-parse", "HEAD")
     (repository.folder / "customers" / "notes.yaml").write_text(
-        "apiVersion: trueup.dev/v1alpha1\nkind: Entity\nmetadata: { name: household, namespace: customers, owner: customer-data }\nspec: { joinKey: household_id }\n"
+        "apiVersion: trueup.dev/v1alpha1\nkind: Entity\n"
+        "metadata: { name: household, namespace: customers, owner: customer-data }\nspec: { joinKey: household_id }\n"
     )
     repository.commit("Another entity")
     stale = repository.trueup("apply", "dev", "--plan", str(file), "--yes", code=5)

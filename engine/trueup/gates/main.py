@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from trueup.gates import models
 from trueup.gates.checks import Gate
 from trueup.gates.judging import Judge
+from trueup.gates.rows import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,13 +52,15 @@ def judged(asked: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _rows(holdout: str | None, table: Mapping[str, Any] | None) -> pd.DataFrame | None:
     """The rows of a version of a table, or those that the run held out."""
-    from trueup.steps import frames
-
     if table is not None:
         from deltalake import DeltaTable
 
-        return frames.plain(DeltaTable(table["uri"], version=int(table["version"])).to_pandas())
-    return frames.read(Path(holdout)) if holdout and Path(holdout).exists() else None
+        return plain(DeltaTable(table["uri"], version=int(table["version"])).to_pandas())
+    if not holdout or not Path(holdout).exists():
+        return None
+    import pandas as pd
+
+    return plain(pd.read_parquet(holdout))
 
 
 if __name__ == "__main__":

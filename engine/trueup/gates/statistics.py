@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trueup.steps.metrics import score
+from trueup.gates.metrics import score
 
 
 @dataclass(frozen=True)

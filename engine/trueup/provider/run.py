@@ -108,7 +108,8 @@ def _state(id: str, found: RunStatus | None) -> State:
 
 
 def _failed(id: str, found: RunStatus) -> str:
-    return f"The run {id[:12]} of {found.pipeline} {found.outcome}. {found.reason} Its logs: trueup logs ENV {found.pipeline.rpartition('/')[2]}"
+    verb = "was cancelled" if found.outcome == "cancelled" else found.outcome
+    return f"The run {id[:12]} of {found.pipeline} {verb}: {found.reason}"
 
 
 def _outputs(id: str, found: RunStatus) -> Properties:

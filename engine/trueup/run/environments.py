@@ -39,14 +39,18 @@ def _uv() -> str:
     beside = Path(sys.executable).with_name("uv")
     found = str(beside) if beside.exists() else shutil.which("uv")
     if found is None:
-        raise LockedEnvironmentError("Locked environments are built by uv, which is not installed: `pip install 'trueup[local]'`.")
+        raise LockedEnvironmentError(
+            "Locked environments are built by uv, which is not installed: `pip install 'trueup[local]'`."
+        )
     return found
 
 
 def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise LockedEnvironmentError(f"The pipeline's environment cannot be built ({' '.join(command[1:3])}): {done.stderr.strip()}")
+        raise LockedEnvironmentError(
+            f"The pipeline's environment cannot be built ({' '.join(command[1:3])}): {done.stderr.strip()}"
+        )
 
 
 def search_path() -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import os
 import select
 import shutil
@@ -14,18 +16,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trueup import places
-from trueup.provider import tracking
-from trueup.run import environments, folders
+from trueup import places, tracking
+from trueup.run import cores, environments, folders, logs
 from trueup.run.parameters import text, variable
 from trueup.run.processes import MARK, identity, resident, signal_group
 from trueup.run.requests import RunRequest, Step
 from trueup.run.states import Identity
 
 PASSED_ON = (
-    "PATH LANG LC_ALL TZ LD_LIBRARY_PATH SSL_CERT_FILE SSL_CERT_DIR REQUESTS_CA_BUNDLE HTTP_PROXY HTTPS_PROXY NO_PROXY "
-    "http_proxy https_proxy no_proxy TMPDIR"
-).split()
+    *(
+        "PATH",
+        "LANG",
+        "LC_ALL",
+        "TZ",
+        "TMPDIR",
+        "LD_LIBRARY_PATH",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+    ),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+)
 """Variables of the runner that a step sees; never credentials of apply, state or forge."""
 LOOK_SECONDS = 0.25
 GRACE_SECONDS = 5.0
@@ -94,25 +105,50 @@ def attempt(
     shutil.rmtree(folder, ignore_errors=True)
     (folder / ".trueup" / "home").mkdir(parents=True)
     code = Path(places.resolve(home, request.code.uri)) if request.code else folder
-    described = {"kind": step.kind, "uses": step.uses, "code": str(code), "context": context(request, step, run, home, inputs)}
+    described = {
+        "kind": step.kind,
+        "uses": step.uses,
+        "code": str(code),
+        "context": context(request, step, run, home, inputs),
+    }
     (folder / ".trueup" / "step.json").write_text(json.dumps(described), encoding="utf-8")
     for output in step.outputs.values():
         (folder / output.path).parent.mkdir(parents=True, exist_ok=True)
+    if step.kind == "command" and request.code:
+        _lay_out(code, folder, step)
     log = folders.step_log(run, step.name)
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as stream:
+    with log.open("ab") as stream, cores.given(step.limits.cpu_limit) as allowed:
         process = subprocess.Popen(
             _command(step, python),
-            cwd=code if step.kind == "command" and request.code else folder,
+            cwd=folder,
             env=_variables(request, step, run, inputs, python),
             stdin=subprocess.DEVNULL,
-            stdout=stream,
+            stdout=subprocess.PIPE if step.env else stream,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    started(identity(process.pid))
-    stopped = _watch(process, step, cancelled)
+        if allowed is not None:
+            _confine(process.pid, allowed)
+        masking = logs.Masking(process.stdout, stream, step.env.values()) if process.stdout is not None else None
+        started(identity(process.pid))
+        stopped = _watch(process, step, cancelled)
+        if masking is not None:
+            masking.finish()
     return stopped or _result(process.returncode, step, folder, log)
+
+
+def _lay_out(code: Path, folder: Path, step: Step) -> None:
+    """Shows a command the code where it runs, by links: what it writes beside it lands in its own folder, not in the code."""
+    taken = {Path(o.path).parts[0] for o in step.outputs.values()} | {".trueup"}
+    for entry in code.iterdir():
+        if entry.name not in taken:
+            (folder / entry.name).symlink_to(entry)
+
+
+def _confine(pid: int, allowed: frozenset[int]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.sched_setaffinity(pid, allowed)
 
 
 def _command(step: Step, python: Path) -> list[str]:
@@ -167,7 +203,9 @@ def _watch(process: subprocess.Popen[bytes], step: Step, cancelled: Callable[[],
         signal_group(process.pid, signal.SIGKILL)
 
 
-def _too_much(process: subprocess.Popen[bytes], step: Step, deadline: float, cancelled: Callable[[], bool]) -> Ended | None:
+def _too_much(
+    process: subprocess.Popen[bytes], step: Step, deadline: float, cancelled: Callable[[], bool]
+) -> Ended | None:
     if cancelled():
         return Ended("It was cancelled.", final=True, cancelled=True)
     if time.monotonic() >= deadline:
@@ -188,15 +226,38 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _result(code: int, step: Step, folder: Path, log: Path) -> Ended:
-    found = _read(folder / ".trueup" / "result.json") if step.kind != "command" else {"metrics": _read(folder / ".trueup" / "metrics.json")}
+    path = folder / ".trueup" / ("result.json" if step.kind != "command" else "metrics.json")
+    _mask(path, step)
+    found = _read(path) if step.kind != "command" else {"metrics": _read(path)}
     if code != 0:
-        said = str(found.get("error") or "")
-        return Ended(said or f"It ended with code {code}. {tail(log)}".strip(), final=code == FINAL, exit_code=code)
-    metrics = {str(k): float(v) for k, v in (found.get("metrics") or {}).items()}
+        said = str(found.get("error") or f"It ended with code {code}.")
+        reason = said if step.kind == "builtin" else f"{said} {tail(log)}".strip()
+        return Ended(reason, final=code == FINAL, exit_code=code)
+    metrics, wrong = _metrics(found.get("metrics") or {})
+    if wrong:
+        return Ended(wrong, final=True)
     absent = [m for m in step.metrics if m not in metrics]
     if absent:
         return Ended(f"It did not report its metric {', '.join(absent)}.", final=True)
     return Ended(metrics=metrics)
+
+
+def _metrics(reported: Any) -> tuple[dict[str, float], str]:
+    """The metrics as numbers, or what is wrong with them."""
+    if not isinstance(reported, dict):
+        return {}, "Its metrics must be a JSON object of names and numbers."
+    for name, value in reported.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not math.isfinite(value):
+            return {}, f"Its metric {name} is {value!r:.80}; a metric must be a finite number."
+    return {str(k): float(v) for k, v in reported.items()}, ""
+
+
+def _mask(path: Path, step: Step) -> None:
+    """Takes the values of `env` out of what the step wrote about itself: an error may quote one."""
+    if step.env and path.exists():
+        text = path.read_text(encoding="utf-8", errors="replace")
+        path.write_text(logs.masked(text, step.env.values()), encoding="utf-8")
 
 
 def _read(path: Path) -> dict[str, Any]:

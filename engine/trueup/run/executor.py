@@ -6,6 +6,7 @@ import dataclasses
 import json
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -15,13 +16,17 @@ from trueup.run import execution, folders, graph, results, states
 from trueup.run.execution import Ended
 from trueup.run.requests import RunRequest, Step
 from trueup.run.states import DONE, RunStatus, StepStatus
+from trueup_specs.core import expressions
+from trueup_specs.core.expressions import ExpressionError
 from trueup_specs.core.steps import BUILTIN
 
 
 class Executor:
     """One run. `cancelled` is asked often; `status` is what the state file holds."""
 
-    def __init__(self, request: RunRequest, run: Path, python: Path, status: RunStatus, cancelled: Callable[[], bool]) -> None:
+    def __init__(
+        self, request: RunRequest, run: Path, python: Path, status: RunStatus, cancelled: Callable[[], bool]
+    ) -> None:
         self.request, self.run, self.python = request, run, python
         self.status = status
         self._cancelled = cancelled
@@ -54,7 +59,12 @@ class Executor:
             outcome, reason = "succeeded", ""
         version, uri, tracked = self._registered() if outcome == "succeeded" else (None, "", "")
         self._set(
-            outcome=outcome, reason=reason, ended=time.time(), model_version=version, model_uri=uri, tracking_run=tracked
+            outcome=outcome,
+            reason=reason,
+            ended=time.time(),
+            model_version=version,
+            model_uri=uri,
+            tracking_run=tracked,
         )
         return self.status
 
@@ -74,15 +84,23 @@ class Executor:
         before = self.status.step(step.name)
         if before.phase in DONE and self._intact(step, before):
             return True
-        if (skip := self._skipped(step)) is not None:
-            self._mark(step, phase="skipped", reason=skip, started=time.time(), ended=time.time())
-            return True
         try:
+            if (skip := self._skipped(step)) is not None:
+                self._mark(step, phase="skipped", reason=skip, started=time.time(), ended=time.time())
+                return True
             return self._cached(step) or self._tried(step)
-        except Exception as error:
-            self._mark(step, phase="failed", ended=time.time(), reason=f"This is a bug of Trueup's runner: {type(error).__name__}: {error}")
-            self._failed.set()
-            raise
+        except ExpressionError as error:
+            return self._broken(step, f"Its condition has no answer: {error}")
+        except OSError as error:
+            return self._broken(step, f"It cannot be run: {error}")
+        except Exception as error:  # noqa: BLE001 — whatever goes wrong is said in the state, or the run would end without a word
+            traceback.print_exc()
+            return self._broken(step, f"This is a bug of Trueup's runner: {type(error).__name__}: {error}")
+
+    def _broken(self, step: Step, reason: str) -> bool:
+        self._mark(step, phase="failed", ended=time.time(), reason=reason, process=None)
+        self._failed.set()
+        return False
 
     def _intact(self, step: Step, before: StepStatus) -> bool:
         if before.phase == "skipped":
@@ -91,21 +109,16 @@ class Executor:
         return all((folder / o.path).exists() for o in step.outputs.values())
 
     def _skipped(self, step: Step) -> str | None:
-        """Why a step is not run; None where it is."""
+        """Why a step is not run; None where it is. Raises ExpressionError where its condition has no answer."""
         sources = {s for s, _ in step.inputs.values()}
         if gone := sorted(s for s in sources if self.status.step(s).phase == "skipped"):
             return f"The step {gone[0]!r}, whose output it takes, was skipped."
         if step.when is None:
             return None
-        from trueup_specs.core.expressions import ExpressionError
-        from trueup_specs.core.expressions import compile as compiled
-
         known = {s.name: {"metrics": s.metrics, "phase": s.phase} for s in self.status.steps}
-        try:
-            answer = compiled(step.when, ("params", "steps")).evaluate({"params": self.request.params, "steps": known})
-        except ExpressionError as error:
-            return f"Its condition has no answer: {error}"
-        return None if answer is True else f"Its condition {step.when!r} is false."
+        condition = expressions.compile(step.when, ("params", "steps"))
+        holds = condition.holds({"params": self.request.params, "steps": known})
+        return None if holds else f"Its condition {step.when!r} is false."
 
     def _inputs(self, step: Step) -> dict[str, Path]:
         found = {}
@@ -131,7 +144,13 @@ class Executor:
         if metrics is None:
             return False
         self._mark(
-            step, phase="cached", started=began, ended=time.time(), metrics=metrics, digests=results.digests(step, folder), reason=""
+            step,
+            phase="cached",
+            started=began,
+            ended=time.time(),
+            metrics=metrics,
+            digests=results.digests(step, folder),
+            reason="",
         )
         return True
 
@@ -147,7 +166,9 @@ class Executor:
             self._mark(step, reason=f"Try {number} failed and it is tried again in {pause:g} s: {ended.reason}")
             if self._paused(pause):
                 break
-        self._mark(step, phase="failed", ended=time.time(), reason=ended.reason, exit_code=ended.exit_code, process=None)
+        self._mark(
+            step, phase="failed", ended=time.time(), reason=ended.reason, exit_code=ended.exit_code, process=None
+        )
         self._failed.set()
         return False
 
@@ -174,7 +195,14 @@ class Executor:
         except FileNotFoundError as absent:
             return Ended(f"It did not write its output {absent} ({step.outputs[str(absent)].path}).", final=True)
         self._mark(
-            step, phase="succeeded", ended=time.time(), metrics=ended.metrics, digests=digests, exit_code=0, process=None, reason=""
+            step,
+            phase="succeeded",
+            ended=time.time(),
+            metrics=ended.metrics,
+            digests=digests,
+            exit_code=0,
+            process=None,
+            reason="",
         )
         if mark := self._key(step):
             results.store(folders.home_of(self.run), mark, step, folder, ended.metrics, self._holdout(step))

@@ -27,15 +27,16 @@ def submit(home: Path, request: RunRequest) -> RunStatus:
     """Starts the run, goes on with an interrupted or failed one, or attaches to one that goes on; a finished one is left as it is."""
     run = folders.run_folder(home, request.fingerprint)
     found = status(home, request.fingerprint)
-    if found is not None and (found.outcome == "running" or (found.outcome == "succeeded" and (found.logged or not request.tracking_uri))):
+    if found is not None and (
+        found.outcome == "running" or (found.outcome == "succeeded" and (found.logged or not request.tracking_uri))
+    ):
         return found
     run.mkdir(parents=True, exist_ok=True)
     requests.write(request, run / folders.REQUEST)
-    _start(run, request)
-    return _begun(home, request.fingerprint)
+    return _begun(home, request.fingerprint, _start(run, request))
 
 
-def _start(run: Path, request: RunRequest) -> None:
+def _start(run: Path, request: RunRequest) -> subprocess.Popen[bytes]:
     with (run / folders.LOG).open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "trueup.run.runner", str(run)],
@@ -49,18 +50,28 @@ def _start(run: Path, request: RunRequest) -> None:
     assert process.stdin is not None
     process.stdin.write(json.dumps(request.environments()).encode())
     process.stdin.close()
+    return process
 
 
-def _begun(home: Path, fingerprint: str) -> RunStatus:
-    """The state once a runner has the run."""
+def _begun(home: Path, fingerprint: str, process: subprocess.Popen[bytes]) -> RunStatus:
+    """The state once a runner has the run: this one, or one that another submitter started at the same time.
+
+    What a runner before left behind (a failure, a cancellation) is not the state of this one.
+    """
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
+        ended = process.poll() is not None
         found = status(home, fingerprint)
-        if found is not None and (found.finished or found.outcome == "running"):
+        ours = found is not None and found.runner is not None and found.runner.pid == process.pid
+        if found is not None and (ours or found.outcome in ("running", "succeeded") or (ended and found.finished)):
             return found
+        if ended and found is None and process.returncode != 0:
+            break
         time.sleep(0.02)
     log = folders.run_folder(home, fingerprint) / folders.LOG
-    raise RuntimeError(f"The runner of {fingerprint[:12]} did not start within {START_SECONDS:g} s. {execution.tail(log)}")
+    raise RuntimeError(
+        f"The runner of {fingerprint[:12]} did not start within {START_SECONDS:g} s. {execution.tail(log)}"
+    )
 
 
 def status(home: Path, fingerprint: str) -> RunStatus | None:
@@ -72,7 +83,11 @@ def status(home: Path, fingerprint: str) -> RunStatus | None:
 
 
 def wait(
-    home: Path, fingerprint: str, seconds: float, cancelled: Callable[[], bool] = lambda: False, said: Callable[[str], None] = lambda _line: None
+    home: Path,
+    fingerprint: str,
+    seconds: float,
+    cancelled: Callable[[], bool] = lambda: False,
+    said: Callable[[str], None] = lambda _line: None,
 ) -> RunStatus | None:
     """The state once the run ended, or after `seconds`, or once `cancelled` says so: the run itself goes on."""
     end, last = time.monotonic() + seconds, ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from trueup.run import graph
 from trueup.run.parameters import UnknownParameter, substitute, substitute_command
@@ -19,7 +19,8 @@ from trueup_specs.core.steps import BUILTIN, parameter_problems
 
 _FUNCTION = re.compile(r"^(?P<file>[^:]+\.py):(?P<name>[A-Za-z_][A-Za-z0-9_]*)$")
 _FINGERPRINT = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
-SUFFIXES = {"table": ".parquet", "json": ".json", "model": "", "file": ""}
+SUFFIXES: Mapping[str, str] = {"table": ".parquet", "json": ".json", "model": "", "file": ""}
+Kind = Literal["table", "json", "model", "file"]
 Problem = tuple[str, str]
 """A dotted path into the inputs, and a full sentence."""
 
@@ -138,12 +139,18 @@ def _source(text: str) -> tuple[str, str]:
 
 
 def _output(name: str, raw: Mapping[str, Any]) -> OutputFile:
-    kind = raw.get("type") or "file"
+    kind = _kind(name, raw.get("type") or "file")
     path = raw.get("path") or name + SUFFIXES[kind]
     parts = PurePosixPath(path).parts
     if path.startswith("/") or ".." in parts or parts[:1] == (".trueup",):
         raise ValueError(f"the output {name!r} is written to {path!r}, which is outside the step's folder.")
     return OutputFile(kind, path)
+
+
+def _kind(name: str, written: str) -> Kind:
+    if written not in SUFFIXES:
+        raise ValueError(f"the output {name!r} is of the type {written!r}; there are {', '.join(SUFFIXES)}.")
+    return written  # type: ignore[return-value]
 
 
 def _step_problems(step: Step, path: str) -> Iterator[Problem]:

@@ -7,6 +7,8 @@ runner over a pipe (`RunRequest.environments`). Stdlib and msgspec only when rea
 from __future__ import annotations
 
 import dataclasses
+import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,7 +131,7 @@ class RunRequest:
 def write(request: RunRequest, path: Path) -> None:
     """Writes the request without the values of `env`, readable by the user only."""
     data = msgspec.json.format(msgspec.json.encode(request.with_environments({})), indent=2)
-    temporary = path.with_suffix(".tmp")
+    temporary = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.tmp")
     temporary.write_bytes(data)
     temporary.chmod(0o600)
     temporary.replace(path)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from trueup import __version__
 from trueup.run import folders
 from trueup.run.requests import RunRequest, Step
 from trueup_specs.core.fingerprints import fingerprint
@@ -41,7 +42,7 @@ def digests(step: Step, folder: Path) -> dict[str, str]:
 
 def key(request: RunRequest, step: Step, inputs: Mapping[str, str]) -> str:
     """What a step's outputs depend on; equal keys mean equal results."""
-    reads_data = step.kind == "builtin" and step.uses in ("load", "check")
+    reads_data = step.kind == "function" or step.uses in ("load", "check")
     meaning: dict[str, Any] = {
         "kind": step.kind,
         "uses": step.uses,
@@ -55,8 +56,10 @@ def key(request: RunRequest, step: Step, inputs: Mapping[str, str]) -> str:
         "outputs": {n: o.path for n, o in step.outputs.items()},
         "env": sorted(step.env),
         "data": request.datasets if reads_data else {},
-        "features": request.features if step.uses == "load" else None,
-        "model": request.model if step.kind == "builtin" else None,
+        "features": request.features if reads_data else None,
+        "model": request.model if step.kind != "command" else None,
+        "allowed": sorted(request.allowed_estimators) if step.kind == "builtin" else None,
+        "trueup": __version__ if step.kind == "builtin" else None,
     }
     return fingerprint(meaning)
 
@@ -69,9 +72,9 @@ def store(home: Path, mark: str, step: Step, folder: Path, metrics: Mapping[str,
     scratch = target.with_name(f"{target.name}.{os.getpid()}")
     shutil.rmtree(scratch, ignore_errors=True)
     for output in step.outputs.values():
-        _link(folder / output.path, scratch / "outputs" / output.path)
+        _copy(folder / output.path, scratch / "outputs" / output.path)
     if holdout is not None and holdout.exists():
-        _link(holdout, scratch / folders.HOLDOUT)
+        _copy(holdout, scratch / folders.HOLDOUT)
     (scratch / "metrics.json").parent.mkdir(parents=True, exist_ok=True)
     (scratch / "metrics.json").write_text(json.dumps(dict(metrics)), encoding="utf-8")
     try:
@@ -89,15 +92,15 @@ def restore(home: Path, mark: str, step: Step, folder: Path, holdout: Path | Non
         if not (source / "outputs" / output.path).exists():
             return None
     for output in step.outputs.values():
-        _link(source / "outputs" / output.path, folder / output.path)
+        _copy(source / "outputs" / output.path, folder / output.path)
     if holdout is not None and (source / folders.HOLDOUT).exists():
-        _link(source / folders.HOLDOUT, holdout)
+        _copy(source / folders.HOLDOUT, holdout)
     found: dict[str, float] = json.loads((source / "metrics.json").read_text(encoding="utf-8"))
     return found
 
 
-def _link(source: Path, target: Path) -> None:
-    """A hard link where the file system has them, else a copy. Steps replace files and do not change them in place."""
+def _copy(source: Path, target: Path) -> None:
+    """A copy, and not a link: a step of another run may change its inputs in place."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
         shutil.rmtree(target, ignore_errors=True)

@@ -83,7 +83,12 @@ def _logged(request: RunRequest, run: Path, status: RunStatus) -> RunStatus:
         "outcome": OUTCOMES[status.outcome],
     }
     done = subprocess.run(
-        [sys.executable, "-m", "trueup.steps.finish"], input=json.dumps(described), capture_output=True, text=True, cwd=run, check=False
+        [sys.executable, "-m", "trueup.steps.finish"],
+        input=json.dumps(described),
+        capture_output=True,
+        text=True,
+        cwd=run,
+        check=False,
     )
     if done.returncode != 0:
         sys.stderr.write(f"MLflow does not have the end of this run: {done.stderr[-2000:]}\n")

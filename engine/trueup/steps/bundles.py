@@ -38,7 +38,7 @@ def save(folder: Path, model: Any, description: Description) -> None:
 def load(folder: Path) -> tuple[Any, Description]:
     """The model and what it is about. It is code of this run's own steps: nothing from elsewhere is unpickled."""
     try:
-        model = pickle.loads((folder / "model.pkl").read_bytes())  # noqa: S301
+        model = pickle.loads((folder / "model.pkl").read_bytes())
         found = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise StepError(f"The input {folder} is no model of the step `train`: {error}.", final=True) from error
@@ -49,7 +49,10 @@ def label_of(context: StepContext) -> str:
     """The column that is predicted."""
     found = context.parameters.get("label") or (context.model or {}).get("label")
     if not found:
-        raise StepError(f"The step {context.name!r} needs to know what is predicted: set `label` of the Model or of the step.", final=True)
+        raise StepError(
+            f"The step {context.name!r} needs to know what is predicted: set `label` of the Model or of the step.",
+            final=True,
+        )
     return str(found)
 
 
@@ -64,5 +67,8 @@ def positive_of(context: StepContext, classes: tuple[Any, ...]) -> Any:
     """The class that counts as positive, of two."""
     wanted = (context.model or {}).get("positiveClass")
     if wanted is not None and wanted not in classes:
-        raise StepError(f"The positive class {wanted!r} is no value of the label; it has {', '.join(map(str, classes))}.", final=True)
+        raise StepError(
+            f"The positive class {wanted!r} is no value of the label; it has {', '.join(map(str, classes))}.",
+            final=True,
+        )
     return wanted if wanted is not None else (classes[-1] if len(classes) == 2 else None)

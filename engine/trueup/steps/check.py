@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from trueup.steps import frames
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _TYPES = {"string": "object", "integer": "int64", "number": "float64", "boolean": "bool"}
-_COMPARED = (
+_COMPARED: tuple[tuple[str, str, Callable[[float, float], bool]], ...] = (
     ("mustBe", "be", lambda v, b: v == b),
     ("mustBeGreaterThan", "be more than", lambda v, b: v > b),
     ("mustBeGreaterOrEqualTo", "be at least", lambda v, b: v >= b),
@@ -59,7 +59,9 @@ def schema(described: Mapping[str, Any]) -> Any:
     import pandera.pandas as pandera
 
     return pandera.DataFrameSchema(
-        {str(c["name"]): _column(c) for c in described["properties"]}, strict=bool(described.get("strict")), coerce=False
+        {str(c["name"]): _column(c) for c in described["properties"]},
+        strict=bool(described.get("strict")),
+        coerce=False,
     )
 
 
@@ -103,7 +105,9 @@ def _measured(check: Mapping[str, Any], frame: pd.DataFrame, where: str) -> Iter
     value = 100.0 * number / len(frame) if percent and len(frame) else float(number)
     for option, words, holds in _COMPARED:
         if check.get(option) is not None:
-            text = f"{check['metric']} of {where} must {words} {check[option]} and is {value:g}{' %' if percent else ''}."
+            text = (
+                f"{check['metric']} of {where} must {words} {check[option]} and is {value:g}{' %' if percent else ''}."
+            )
             yield _result(text, bool(holds(value, check[option])), str(check.get("severity") or "error"))
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from trueup.gates import statistics
-from trueup.steps import bundles, frames, metrics, tracking
+from trueup.gates import metrics, statistics
+from trueup.steps import bundles, frames, tracking
 from trueup.steps.context import StepContext
 from trueup_specs.core.steps import MINIMIZED_METRICS
 
@@ -25,7 +25,9 @@ def run(context: StepContext) -> None:
     if champion is None:
         report |= {"verdict": "pass", "reason": "There is no champion to compare with."}
     else:
-        report |= _compared(problem, metric, candidate, predictions(champion, frame[list(described.features)]), given, context.seed)
+        report |= _compared(
+            problem, metric, candidate, predictions(champion, frame[list(described.features)]), given, context.seed
+        )
         report["championVersion"] = version
     frames.write_json(report, context.outputs["report"])
     for name in ("candidate", "champion", "effect", "lower", "upper", "samples"):
@@ -39,14 +41,33 @@ def predictions(model: Any, rows: Any) -> statistics.Predictions:
     return statistics.Predictions(model.predict(rows), metrics.probabilities_of(model, rows))
 
 
-def _compared(problem: statistics.Problem, metric: str, ours: Any, theirs: Any, given: Any, seed: int) -> dict[str, Any]:
+def _compared(
+    problem: statistics.Problem, metric: str, ours: Any, theirs: Any, given: Any, seed: int
+) -> dict[str, Any]:
     found = statistics.effect_bounds(
-        problem, metric, ours, theirs, metric in MINIMIZED_METRICS, float(given.get("confidence", 0.95)), int(given.get("resamples", 2000)), seed
+        problem,
+        metric,
+        ours,
+        theirs,
+        metric in MINIMIZED_METRICS,
+        float(given.get("confidence", 0.95)),
+        int(given.get("resamples", 2000)),
+        seed,
     )
     least = float(given.get("minEffect", 0))
     if found is None or found.samples < int(given.get("minSamples", 100)):
-        return {"verdict": "inconclusive", "reason": "Too few rows to tell.", "champion": problem.scored(metric, theirs)}
-    verdict = "pass" if found.lower > least or (least < 0 and found.lower >= least) else "fail" if found.upper < least else "inconclusive"
+        return {
+            "verdict": "inconclusive",
+            "reason": "Too few rows to tell.",
+            "champion": problem.scored(metric, theirs),
+        }
+    verdict = (
+        "pass"
+        if found.lower > least or (least < 0 and found.lower >= least)
+        else "fail"
+        if found.upper < least
+        else "inconclusive"
+    )
     return {
         "verdict": verdict,
         "champion": problem.scored(metric, theirs),

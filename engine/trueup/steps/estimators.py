@@ -1,4 +1,4 @@
-"""Estimators and transformers by dotted name: public scikit-learn ones, and what the environment allows. Used by `train` and `transform`."""
+"""Estimators and transformers by dotted name: public scikit-learn ones, and what the environment allows. Used by two steps."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ def _class(name: str) -> Any:
     try:
         found = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise StepError(f"There is no {name!r} in the pipeline's environment: {error}. Check the name and the lock file.", final=True) from error
+        raise StepError(
+            f"There is no {name!r} in the pipeline's environment: {error}. Check the name and the lock file.",
+            final=True,
+        ) from error
     if not inspect.isclass(found) or not hasattr(found, "fit"):
         raise StepError(f"{name!r} is no class with a method `fit`.", final=True)
     return found

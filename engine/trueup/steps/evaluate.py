@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from trueup.steps import bundles, frames, metrics
+from trueup.gates import metrics
+from trueup.steps import bundles, frames
 from trueup.steps.context import StepContext
 
 
@@ -25,7 +26,9 @@ def run(context: StepContext) -> None:
     for number, name in enumerate(described.classes if chances is not None else ()):
         table[f"probability_{name}"] = chances[:, number]
     frames.write(table, context.outputs["predictions"])
-    frames.write_json({"rows": len(frame), "metrics": scores, **_classes(described, actual, predicted)}, context.outputs["report"])
+    frames.write_json(
+        {"rows": len(frame), "metrics": scores, **_classes(described, actual, predicted)}, context.outputs["report"]
+    )
     context.log_metric("rows", len(frame))
     for name, value in scores.items():
         context.log_metric(name, value)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trueup.gates.rows import plain
 from trueup.steps.context import StepContext, StepError
 
 if TYPE_CHECKING:
@@ -17,21 +18,6 @@ def read(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     return plain(pd.read_parquet(path))
-
-
-def plain(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with missing values as NaN in every column, as scikit-learn's imputers take them."""
-    import numpy as np
-    import pandas as pd
-
-    frame = frame.copy()
-    for name in frame.columns:
-        column = frame[name]
-        if column.dtype == object or isinstance(column.dtype, pd.StringDtype):
-            kinds = set(map(type, column.dropna()))
-            values = column.astype(object).where(column.notna(), np.nan)
-            frame[name] = values.astype("float64") if kinds == {bool} else values
-    return frame
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:
@@ -60,4 +46,7 @@ def dataset(context: StepContext) -> tuple[str, dict[str, Any]]:
 def require(frame: pd.DataFrame, column: str, step: str) -> None:
     """Raises StepError where a column is not there."""
     if column not in frame.columns:
-        raise StepError(f"The step {step!r} needs the column {column!r}, but the rows have {', '.join(map(str, frame.columns))}.", final=True)
+        raise StepError(
+            f"The step {step!r} needs the column {column!r}, but the rows have {', '.join(map(str, frame.columns))}.",
+            final=True,
+        )

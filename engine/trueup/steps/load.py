@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from trueup.gates.rows import plain
 from trueup.steps import frames
 from trueup.steps.context import StepContext, StepError
 
@@ -19,8 +20,10 @@ def run(context: StepContext) -> None:
         table = DeltaTable(described["uri"], version=int(described["version"]))
         there = {f.name for f in table.schema().fields}
         if absent := [n for n in names if n not in there]:
-            raise StepError(f"Version {described['version']} of {name!r} has no column {', '.join(absent)}.", final=True)
-        frame = frames.plain(table.to_pandas(columns=names))
+            raise StepError(
+                f"Version {described['version']} of {name!r} has no column {', '.join(absent)}.", final=True
+            )
+        frame = plain(table.to_pandas(columns=names))
     except (TableNotFoundError, DeltaError) as error:
         raise StepError(f"The dataset {name!r} cannot be read at version {described['version']}: {error}") from error
     wanted = context.parameters.get("features")
@@ -42,5 +45,7 @@ def _joined(context: StepContext, frame: Any, timestamp: str | None) -> Any:
 
     found = context.features or {}
     if timestamp is None:
-        raise StepError("Features are joined as of each row's time: set `timestamp` of the Dataset that the step loads.", final=True)
+        raise StepError(
+            "Features are joined as of each row's time: set `timestamp` of the Dataset that the step loads.", final=True
+        )
     return historical(found["repo"], found["project"], found["store"], found["service"], frame, timestamp)

@@ -80,7 +80,13 @@ def _function(code: Path, file: str, name: str) -> Callable[..., Any]:
 
 def _arguments(function: Callable[..., Any], context: StepContext) -> dict[str, Any]:
     """The function's arguments by name: `context`, or an input, an output or a parameter of that name."""
-    known: dict[str, Any] = {**context.params, **context.parameters, **context.outputs, **context.inputs, "context": context}
+    known: dict[str, Any] = {
+        **context.params,
+        **context.parameters,
+        **context.outputs,
+        **context.inputs,
+        "context": context,
+    }
     found = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
@@ -89,7 +95,10 @@ def _arguments(function: Callable[..., Any], context: StepContext) -> dict[str, 
             found[name] = known[name]
         elif parameter.default is inspect.Parameter.empty:
             listed = ", ".join(sorted(known))
-            raise StepError(f"The function wants an argument {name!r}, which is no input, output or parameter of the step ({listed}).", final=True)
+            raise StepError(
+                f"The function wants an argument {name!r}, which is no input, output or parameter of the step ({listed}).",
+                final=True,
+            )
     return found
 
 

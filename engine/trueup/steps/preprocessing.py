@@ -39,7 +39,9 @@ def default(frame: pd.DataFrame) -> Any:
         ("boolean", "passthrough", found["boolean"]),
         (
             "categorical",
-            make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore", sparse_output=False)),
+            make_pipeline(
+                SimpleImputer(strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+            ),
             found["categorical"],
         ),
     ]

@@ -19,10 +19,15 @@ def run(context: StepContext) -> None:
     model, described = bundles.load(context.inputs["model"])
     name = str(context.parameters.get("name") or (context.model or {}).get("name") or "")
     if not name:
-        raise StepError("The step `register` needs the name of a registered model: run the pipeline for a Model, or set `name`.", final=True)
+        raise StepError(
+            "The step `register` needs the name of a registered model: run the pipeline for a Model, or set `name`.",
+            final=True,
+        )
     client = tracking.client(context)
     run_id = tracking.run_id(client, context)
-    version = _registered(client, name, context.fingerprint) or _register(client, context, model, described, name, run_id)
+    version = _registered(client, name, context.fingerprint) or _register(
+        client, context, model, described, name, run_id
+    )
     found = {"name": name, "version": int(version.version), "runId": run_id, "uri": f"models:/{name}/{version.version}"}
     frames.write_json(found, context.outputs["version"])
     context.log_metric("version", int(version.version))
@@ -39,7 +44,9 @@ def _registered(client: Any, name: str, fingerprint: str) -> Any:
     return next((v for v in versions if v.tags.get(tracking.FINGERPRINT) == fingerprint), None)
 
 
-def _register(client: Any, context: StepContext, model: Any, described: bundles.Description, name: str, run_id: str) -> Any:
+def _register(
+    client: Any, context: StepContext, model: Any, described: bundles.Description, name: str, run_id: str
+) -> Any:
     import mlflow
     from mlflow.exceptions import MlflowException
 
@@ -52,7 +59,14 @@ def _register(client: Any, context: StepContext, model: Any, described: bundles.
             input_example=example,
             pip_requirements=_requirements(context),
             serialization_format="cloudpickle",
-            metadata={"trueup": {"task": described.task, "label": described.label, "classes": list(described.classes), "positive": described.positive}},
+            metadata={
+                "trueup": {
+                    "task": described.task,
+                    "label": described.label,
+                    "classes": list(described.classes),
+                    "positive": described.positive,
+                }
+            },
         )
         if context.lock_file is not None and context.lock_file.exists():
             mlflow.log_artifact(str(context.lock_file), "environment")

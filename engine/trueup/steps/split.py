@@ -21,7 +21,10 @@ def run(context: StepContext) -> None:
     size = float(given.get("testSize", 0.25))
     train, test = _parts(frame, size, context)
     if len(train) < LEAST or len(test) < LEAST:
-        raise StepError(f"The split gives {len(train)} rows to train on and {len(test)} to test on; {LEAST} of each are the least.", final=True)
+        raise StepError(
+            f"The split gives {len(train)} rows to train on and {len(test)} to test on; {LEAST} of each are the least.",
+            final=True,
+        )
     frames.write(train, context.outputs["train"])
     frames.write(test, context.outputs["test"])
     if context.holdout is not None:

@@ -19,7 +19,7 @@ def client(context: StepContext) -> Any:
     """MLflow's client for the run's registry. Raises StepError where the run has none."""
     if not context.tracking_uri:
         raise StepError("The run has no model registry: set `registry.trackingUri` of the Environment.", final=True)
-    from trueup.provider import tracking
+    from trueup import tracking
 
     if context.artifact_root:
         tracking.prepare(Path(context.artifact_root).parent)
@@ -67,7 +67,9 @@ def run_id(found: Any, context: StepContext) -> str:
     return str(made.info.run_id)
 
 
-def log(found: Any, run: str, params: Mapping[str, Any], metrics: Mapping[str, float], outcome: str | None = None) -> None:
+def log(
+    found: Any, run: str, params: Mapping[str, Any], metrics: Mapping[str, float], outcome: str | None = None
+) -> None:
     """Writes parameters and metrics; with `outcome` (`FINISHED`, `FAILED`, `KILLED`) ends the run."""
     from mlflow.entities import Metric, Param
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from trueup.steps import bundles, estimators, frames, metrics, preprocessing
+from trueup.gates import metrics
+from trueup.steps import bundles, estimators, frames, preprocessing
 from trueup.steps.context import StepContext, StepError
 
 if TYPE_CHECKING:
@@ -25,7 +26,12 @@ def run(context: StepContext) -> None:
     actual = frame[label].to_numpy()
     weights = frame[given["sampleWeight"]].to_numpy() if given.get("sampleWeight") else None
     name = str(given["estimator"])
-    model = Pipeline([("columns", before), ("model", estimators.make(name, given.get("params") or {}, context.seed, context.allowed_estimators))])
+    model = Pipeline(
+        [
+            ("columns", before),
+            ("model", estimators.make(name, given.get("params") or {}, context.seed, context.allowed_estimators)),
+        ]
+    )
     if given.get("crossValidation") is not None:
         _cross_validate(context, model, rows, actual, task, frame)
     _fit(model, rows, actual, weights, name)
@@ -78,7 +84,9 @@ def _cross_validate(context: StepContext, model: Any, rows: Any, actual: Any, ta
         classes = tuple(_plain(c) for c in fitted.classes_) if task == "classification" else ()
         positive = bundles.positive_of(context, classes) if classes else None
         part = rows.iloc[test]
-        scores = metrics.all_scores(task, actual[test], fitted.predict(part), metrics.probabilities_of(fitted, part), classes, positive)
+        scores = metrics.all_scores(
+            task, actual[test], fitted.predict(part), metrics.probabilities_of(fitted, part), classes, positive
+        )
         for name, value in scores.items():
             found.setdefault(name, []).append(value)
     for name, values in found.items():

@@ -31,7 +31,9 @@ def run(context: StepContext) -> None:
         done = before.fit_transform(rows, frame[label] if label in frame.columns else None)
     except (ValueError, TypeError) as error:
         raise StepError(f"The rows cannot be transformed: {error}", final=True) from error
-    bundles.save(context.outputs["transform"], before, bundles.Description("", str(label or ""), tuple(map(str, rows.columns))))
+    bundles.save(
+        context.outputs["transform"], before, bundles.Description("", str(label or ""), tuple(map(str, rows.columns)))
+    )
     if label in frame.columns:
         done[label] = frame[label].to_numpy()
     frames.write(done, context.outputs["train"])

@@ -104,7 +104,7 @@ def judged(home: Path, given: dict[str, Any], before: State | None = None) -> St
     return GATE.update(context, before.id, {}, before.outputs, given)
 
 
-@pytest.mark.capability("model-development/model-validation", by="trueup.gates.judging:Judge._threshold")
+@pytest.mark.capability("model-development/model-validation", by="trueup.gates.verdicts:bound_verdict")
 def test_passes_only_what_surely_reaches_its_threshold(home: Path) -> None:
     state = judged(home, inputs(2, AUC))
     (found,) = state.outputs["evidence"]

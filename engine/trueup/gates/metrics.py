@@ -1,4 +1,4 @@
-"""The metrics of predictions, by the names that gates and reports use. Pure; used by `train`, `evaluate` and the gates."""
+"""The metrics of predictions, by the names that gates and reports use. Pure; used by the steps and the gates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ def names(task: str) -> tuple[str, ...]:
     return CLASSIFICATION_METRICS if task == "classification" else REGRESSION_METRICS
 
 
-def score(name: str, actual: Any, predicted: Any, probabilities: Any, classes: Sequence[Any], positive: Any) -> float | None:
+def score(
+    name: str, actual: Any, predicted: Any, probabilities: Any, classes: Sequence[Any], positive: Any
+) -> float | None:
     """One metric; None where it is not defined for these rows (one class only, no probabilities).
 
     `actual` and `predicted` are of length n, `probabilities` of shape (n, classes) or None.
@@ -55,13 +57,17 @@ def _probabilistic(name: str, actual: Any, probabilities: Any, classes: list[Any
             return float(np.mean((chance - is_positive) ** 2))
         return float(metrics.roc_auc_score(is_positive, chance)) if 0 < is_positive.sum() < len(is_positive) else None
     if name == "brier":
-        return float(np.mean(np.sum((probabilities - (np.asarray(actual)[:, None] == np.array(classes)[None, :])) ** 2, axis=1)))
+        return float(
+            np.mean(np.sum((probabilities - (np.asarray(actual)[:, None] == np.array(classes)[None, :])) ** 2, axis=1))
+        )
     if len(set(actual)) < len(classes):
         return None
     return float(metrics.roc_auc_score(actual, probabilities, multi_class="ovr", labels=classes))
 
 
-def all_scores(task: str, actual: Any, predicted: Any, probabilities: Any, classes: Sequence[Any], positive: Any) -> dict[str, float]:
+def all_scores(
+    task: str, actual: Any, predicted: Any, probabilities: Any, classes: Sequence[Any], positive: Any
+) -> dict[str, float]:
     """Every metric of the task that is defined."""
     found = {n: score(n, actual, predicted, probabilities, classes, positive) for n in names(task)}
     return {n: v for n, v in found.items() if v is not None}

@@ -1,5 +1,5 @@
 # Everything a user or CI needs. `make demo` shows the whole loop, `make test` proves it.
-.PHONY: demo test check bench soak schemas capabilities environment
+.PHONY: demo test check bench soak schemas capabilities cli environment
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,8 +7,8 @@ BIN := $(VENV)/bin
 demo: environment   ## Validate, plan and apply the quickstart, predict, and show the ledger.
 	$(BIN)/trueup demo
 
-test: check   ## Lint, types, contracts, generated files, and every test.
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not soak"
+test: check cli   ## Lint, types, contracts, generated files, and every test.
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not soak and not bench"
 
 check: environment   ## Lint, types, import contracts, generated schemas and documentation.
 	$(BIN)/ruff check .
@@ -26,7 +26,10 @@ bench: environment   ## Measure the numbers of the design; run it on an idle mac
 	$(BIN)/python -m pytest tests/bench -m "bench" -s -p no:cacheprovider
 
 soak: environment   ## The long counts.
-	TRUEUP_SOAK=1 $(BIN)/pytest -m "slow or soak" tests/soak tests/unit/apply
+	TRUEUP_SOAK=1 $(BIN)/pytest tests/unit/apply/test_kills.py tests/acceptance/test_kills.py
+
+cli: environment   ## The Pulumi CLI: found, installed, or built with Go in some minutes, once.
+	@$(BIN)/trueup doctor --install
 
 capabilities: environment   ## List what tests prove, and prove each by taking the named function away.
 	$(BIN)/python tests/capabilities.py

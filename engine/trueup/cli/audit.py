@@ -77,6 +77,28 @@ def verify(output: Output = Form.TEXT, directory: Directory = HERE) -> None:
 
 
 @app.command()
+def sync(
+    remote: Annotated[str, typer.Option("--remote", metavar="REMOTE", help="A remote of Git's, or a URL.")] = "origin",
+    output: Output = Form.TEXT,
+    directory: Directory = HERE,
+) -> None:
+    """Exchange entries with a remote: fetch its, write yours after them, push. Nothing is dropped or forced.
+
+    Example: trueup audit sync
+    """
+    from dataclasses import asdict
+
+    from trueup.record import exchange
+    from trueup.workspace.opening import open_workspace
+
+    done = exchange.sync(open_workspace(directory).ledger, remote)
+    if output is Form.JSON:
+        emit_json(asdict(done))
+    else:
+        emit(f"The ledger is the same here and at {remote}: {done.received} entries received, {done.sent} sent.")
+
+
+@app.command()
 def blame(
     document: Annotated[str, typer.Argument(metavar="KIND/NAME", help="Such as Model/risk.")],
     environment: Annotated[str, typer.Option("--env", "-e", metavar="ENV", help="The environment.")],

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from trueup.cli.options import Form, Output
-from trueup.cli.terminal import emit, emit_json
+from trueup.cli.terminal import emit, emit_json, note
 
 
 def demo(
@@ -26,17 +26,24 @@ def demo(
     raise typer.Exit(demonstration.demonstrate(folder, keep, emit))
 
 
-def doctor(output: Output = Form.TEXT) -> None:
+def doctor(
+    install: Annotated[
+        bool, typer.Option("--install", help="Get the Pulumi CLI now rather than with the first apply.")
+    ] = False,
+    output: Output = Form.TEXT,
+) -> None:
     """Say which parts are there, which are missing, and what to do about it.
 
-    Example: trueup doctor
+    Example: trueup doctor --install
     """
     from trueup.views import statuses
     from trueup.workspace import diagnosis
 
+    if install:
+        diagnosis.install(note)
     found = diagnosis.examine()
     if output is Form.JSON:
-        emit_json([{"name": c.name, "ok": c.ok, "found": c.found, "fix": c.fix} for c in found])
+        emit_json([{"name": c.name, "ok": c.ok, "found": c.found, "fix": c.fix, "optional": c.optional} for c in found])
     else:
         emit(statuses.doctor_text(found))
     if not all(c.ok or c.optional for c in found):

@@ -1,11 +1,11 @@
-"""`trueup doctor`: which parts are there, which are missing, what to do. Called by the CLI; changes and installs nothing."""
+"""`trueup doctor`: which parts are there, which are missing, what to do. Called by the CLI."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -38,6 +38,11 @@ class Check:
 def examine() -> tuple[Check, ...]:
     """All checks, in the order that a newcomer needs them."""
     return (_python(), _git(), _pulumi(), *_extras(), _graphviz(), _space(), _isolation())
+
+
+def install(progress: Callable[[str], None]) -> None:
+    """Gets what an apply would get: the Pulumi CLI, installed or built, where there is none. Raises CliError."""
+    cli.ensure_cli(progress)
 
 
 def _python() -> Check:

@@ -202,6 +202,11 @@ class Guard:
             self._fail(str(error), error.detail)
         if isinstance(error, (ComponentError, LookupError)) and not isinstance(error, (KeyError, IndexError)):
             self._fail(self.secrets.scrub(str(error)))
+        if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("trueup"):
+            self._fail(
+                f"{self._type} needs the Python package {str(error.name).partition('.')[0]!r}, which is not installed: "
+                "pip install 'trueup[local]'."
+            )
         if isinstance(error, Exception):
             where = "".join(traceback.format_exception(error))
             self._servicer.say(self._urn, self.secrets.scrub(where), engine_pb2.DEBUG)

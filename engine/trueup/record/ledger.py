@@ -57,9 +57,9 @@ class Tree:
 class Ledger:
     """The ledger of one workspace. Usable by many processes at once; one thread at a time an object.
 
-    `repository` is any folder of the Git repository, or a bare one; `workspace` the name in `trueup.yaml`; `remote` a Git
-    remote's name or URL that `push` and `fetch` use; `anchor` the file beside the state that keeps the head; `sign` whether
-    entries are signed (None: as `commit.gpgsign` says).
+    `repository` is any folder of the Git repository, or a bare one; `workspace` the name in `trueup.yaml`; `remote` the Git
+    remote whose fetched branch is read until this clone has one of its own; `anchor` the file beside the state that keeps the
+    head; `sign` whether entries are signed (None: as `commit.gpgsign` says).
     """
 
     def __init__(
@@ -94,7 +94,8 @@ class Ledger:
         return self._commit_of(self.ref)
 
     def _commit_of(self, ref: str) -> str:
-        done = self.git.run("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+        # Not peeled with `^{commit}`: Git calls a damaged commit no commit, and a damaged ledger is not an empty one.
+        done = self.git.run("rev-parse", "--verify", "--quiet", ref)
         if done.returncode == 128:
             raise LedgerError(
                 f"The folder {self.git.repository} is in no Git repository ({done.stderr.decode('utf-8', 'replace').strip()}). "
@@ -140,11 +141,23 @@ class Ledger:
     def _follows(self, entry: Entry, known: str) -> bool:
         return entry.previous == known or self.git.run("merge-base", "--is-ancestor", known, entry.id).returncode == 0
 
+    def of(self, workspace: str) -> Ledger:
+        """The ledger of another workspace on the same branch, without an anchor."""
+        return (
+            self
+            if workspace == self.workspace
+            else Ledger(self.git.repository, workspace, ref=self.ref, sign=self._sign)
+        )
+
+    def write_after(self, reader: Reader, commit: str, entry: Entry, change: Change) -> Entry:
+        """Write an entry again after another commit, with the files that `change` gives; no ref is moved."""
+        return self._write_on(reader, reader.read(commit), entry.event, change, entry.id)
+
     def _write_on(self, reader: Reader, head: Object | None, event: Event, change: Change, replayed: str) -> Entry:
         """Write the commit of an entry on top of `head`; the ref is not moved."""
         previous = head.id if head else ""
         tree = Tree(reader, previous, self.workspace)
-        files = {**_spent(event, tree), **change(tree)}
+        files = {**({} if replayed else _spent(event, tree)), **change(tree)}
         files = {p: c for p, c in files.items() if c != tree.read(p)}
         paths = {f"{self.workspace}/{p}": c for p, c in files.items()}
         for path in paths:

@@ -125,8 +125,11 @@ def _fields(model: type[BaseModel], above: str) -> list[dict[str, Any]]:
 
 def _one(info: FieldInfo) -> dict[str, Any]:
     found: dict[str, Any] = {"type": _worded(info.annotation, info.metadata), "required": info.is_required()}
-    if info.description:
-        found["description"] = " ".join(info.description.split())
+    inner = _model_in(info.annotation)
+    if info.description or inner is not None:
+        found["description"] = (
+            " ".join(info.description.split()) if info.description else _described(inner or BaseModel)
+        )
     if info.default not in (PydanticUndefined, None, "", ()) and not isinstance(info.default, BaseModel):
         found["default"] = _default(info.default)
     if limits := ", ".join(_limits(info.metadata)):

@@ -21,8 +21,8 @@ LARGEST_FILE = 512 * 1024
 """Bytes."""
 DEEPEST = 64
 MOST_DOCUMENTS = 1000
-MOST_VALUES = 200_000
-"""Values of one file, those that aliases repeat counted each time."""
+MOST_VALUES = 10_000
+"""Keys and values of one file, those that aliases repeat counted each time: what can be read with places in about a second."""
 
 UNREADABLE, TOO_LARGE, SYNTAX, DUPLICATE, TOO_DEEP, TOO_MANY, TAG, KEY, NUMBER, CONTROL = (
     f"TRU00{n:02}" for n in range(1, 11)
@@ -52,13 +52,15 @@ _HINTS = (
 )
 _CLOSER = re.compile(
     r"(?:^|[\s\[{,:-])[&!]\S|^%|<<|:[,\]}]|(?:^|[\s\[{,])\?|^\s*:"
-    r"|(?:^|[\s\[{,:])[-+]?(?:[.0-9_][0-9a-fA-F.]*_|0[xXoObB]|\.[nN][aA][nN]|\.[iI][nN][fF])",
+    r"|(?:^|[\s\[{,:])[-+]?(?:[.0-9]\S*_|_|0[xXoObB]|\.[nN][aA][nN]|\.[iI][nN][fF])",
     re.MULTILINE,
 )
 """What the bulk reader reads in its own way, or what has to be counted; texts with none of the hints have none of it."""
 _UNCLEAR = re.compile(r"[\[{,]\s*(\?)[^\s,\[\]{}]|(:)[,\]}]")
 """Flow entries such as `[?x]` and `{x:, y}`: the grammar and ruamel differ about what is text there and what a key."""
 _BREAKS = re.compile("[\t\x85\u2028\u2029\ufeff]")
+_COMPACT = re.compile(r"^(?:---)? *-(?: +[-?:]){7}", re.MULTILINE)
+"""Sequences that begin within each other on one line: the bulk reader recurses on them without end."""
 _LONG = 300
 _DIGITS = re.compile(rf"\d{{{_LONG}}}")
 _PLACE = re.compile(r"line (\d+), column (\d+)")
@@ -109,7 +111,7 @@ def quick(text: str) -> list[Any] | None:
         found = yaml_rs.loads(text, parse_datetime=False, duplicate_key_policy=yaml_rs.DuplicateKeyPolicy.Error)
     except (yaml_rs.YAMLDecodeError, RecursionError, OverflowError):
         return None
-    if not _plainly_keyed(found):
+    if not _plain(found):
         return None
     if isinstance(found, dict):
         return [found]
@@ -118,25 +120,38 @@ def quick(text: str) -> list[Any] | None:
     return [v for v in found if v is not None] if all(v is None or isinstance(v, dict) for v in found) else None
 
 
-def _plainly_keyed(value: Any) -> bool:
-    """Whether every key at any depth is text."""
-    values = [value]
-    for inner in values:
-        kind = type(inner)
-        if kind is dict:
-            for key in inner:
-                if type(key) is not str:
-                    return False
-            values.extend(inner.values())
-        elif kind is list:
-            values.extend(inner)
-    return True
+def _plain(value: Any) -> bool:
+    """Whether every key at any depth is text, and there are no more and no deeper values than may be."""
+    number, depth, level = 1, 0, [value]
+    while level:
+        below: list[Any] = []
+        for inner in level:
+            kind = type(inner)
+            if kind is dict:
+                for key in inner:
+                    if type(key) is not str:
+                        return False
+                number += len(inner)
+                below.extend(inner.values())
+            elif kind is list:
+                below.extend(inner)
+            else:
+                continue
+            if depth >= DEEPEST:
+                return False
+        number, depth, level = number + len(below), depth + 1, below
+    return number <= MOST_VALUES
 
 
 def _needs_care(text: str) -> bool:
+    if ("- -" in text or "-  " in text or "- :" in text) and _COMPACT.search(text):
+        return True
     if "\t" in text or (not text.isascii() and _BREAKS.search(text)):
         return True
     if any(hint in text for hint in _HINTS) and _CLOSER.search(text):
+        return True
+    last = text[text.rstrip().rfind("\n") + 1 :]
+    if "|" in last or ">" in last:  # readers differ about a block scalar of nothing at the end
         return True
     return any(c.isdigit() for c in text[::_LONG]) and _DIGITS.search(text) is not None
 
@@ -252,7 +267,8 @@ def _compose(file: str, text: str, problems: list[Diagnostic]) -> Iterator[Node]
             if root is not None:
                 yield root
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        begun = str(error.context or "").startswith("while scanning a simple key")
+        mark = (error.context_mark if begun else error.problem_mark) or error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         what = " ".join(str(part) for part in (error.context, error.problem) if part)
         raise _Wrong(_error(SYNTAX, f"This is not YAML: {what}.", file, line, column, _hint(what))) from None
@@ -267,6 +283,10 @@ def _one_line(error: Exception) -> str:
 
 
 def _hint(what: str) -> str:
+    if "could not find expected ':'" in what or "simple key expect" in what:
+        return "Put a colon and a blank after the key."
+    if "expected <block end>" in what:
+        return "Line it up: what belongs together is indented by the same number of blanks."
     if "mapping values are not allowed" in what:
         return "Quote the text if its colon is meant, or indent the line as a mapping."
     if "\\t" in what or "tab" in what:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from trueup.resolve.environments import settings as resolve_settings
 from trueup.resolve.lineage import Lineage, lineage
-from trueup_specs.core.patches import merge
 from trueup_specs.core.envelope import Document, Metadata, Source
 from trueup_specs.core.fingerprints import Json, fingerprint
 from trueup_specs.core.links import WORKSPACE_KINDS
+from trueup_specs.core.patches import merge
 from trueup_specs.core.references import Key, qualified
 from trueup_specs.kinds import KINDS
 from trueup_specs.kinds.endpoint.spec import EndpointSpec
@@ -40,7 +41,14 @@ class Catalog:
     _fingerprints: dict[Key, str] = field(default_factory=dict, repr=False)
 
     def of_kind(self, kind: str) -> Iterable[Document]:
-        return [d for k, d in sorted(self.documents.items()) if k.kind == kind]
+        return self._kinds.get(kind, ())
+
+    @cached_property
+    def _kinds(self) -> dict[str, list[Document]]:
+        found: dict[str, list[Document]] = {}
+        for key, document in sorted(self.documents.items(), key=lambda item: item[0]):
+            found.setdefault(key.kind, []).append(document)
+        return found
 
     def get(self, key: Key) -> Document | None:
         """The document of a key, or None where this environment has none."""
@@ -85,7 +93,10 @@ def resolve(project: str, documents: Mapping[Key, Document], environment: str, f
     """The catalog of an environment. Raises KeyError where the environment is not defined."""
     settings = resolve_settings(documents, environment)
     present = {k: d for k, d in documents.items() if _exists_in(d, environment)}
-    patched = {k: _with_overlays(d, present, environment) for k, d in present.items() if k.kind != "Overlay"}
+    changed = overlays(present, environment)
+    patched = {
+        k: _with_overlays(d, changed[k]) if k in changed else d for k, d in present.items() if k.kind != "Overlay"
+    }
     if settings.target == "local":
         patched |= _with_gateways(patched)
     return Catalog(project, environment, settings, patched, lineage(patched), facts or Facts())
@@ -96,25 +107,19 @@ def _exists_in(document: Document, environment: str) -> bool:
     return limits is None or environment in limits
 
 
-def overlays_of(key: Key, documents: Mapping[Key, Document], environment: str) -> list[Document]:
-    """The overlays that change a document in an environment, in the order they apply."""
-    found = []
-    for overlay in documents.values():
-        if not isinstance(overlay.spec, OverlaySpec) or environment not in overlay.spec.environments:
-            continue
-        target = overlay.spec.target
-        namespace = target.namespace or overlay.key.namespace
-        if not KINDS[target.kind].namespaced:
-            namespace = ""
-        if Key(target.kind, namespace, target.name) == key:
-            found.append(overlay)
-    return sorted(found, key=lambda d: d.key)
+def overlays(documents: Mapping[Key, Document], environment: str) -> dict[Key, list[Document]]:
+    """The overlays of an environment by what they change, each list in the order they apply."""
+    found: dict[Key, list[Document]] = {}
+    for overlay in sorted((d for k, d in documents.items() if k.kind == "Overlay"), key=lambda d: d.key):
+        assert isinstance(overlay.spec, OverlaySpec)
+        if environment in overlay.spec.environments:
+            target = overlay.spec.target
+            namespace = (target.namespace or overlay.key.namespace) if KINDS[target.kind].namespaced else ""
+            found.setdefault(Key(target.kind, namespace, target.name), []).append(overlay)
+    return found
 
 
-def _with_overlays(document: Document, documents: Mapping[Key, Document], environment: str) -> Document:
-    overlays = overlays_of(document.key, documents, environment)
-    if not overlays:
-        return document
+def _with_overlays(document: Document, overlays: Iterable[Document]) -> Document:
     spec = document.spec.model_dump(by_alias=True, exclude_unset=True)
     for overlay in overlays:
         assert isinstance(overlay.spec, OverlaySpec)
@@ -125,10 +130,13 @@ def _with_overlays(document: Document, documents: Mapping[Key, Document], enviro
 def _with_gateways(documents: Mapping[Key, Document]) -> dict[Key, Document]:
     """Binds endpoints that name no gateway to the namespace's own, or to one that is made for them."""
     bound: dict[Key, Document] = {}
+    gateways: dict[str, list[Key]] = {}
+    for key in sorted(k for k in documents if k.kind == "Gateway"):
+        gateways.setdefault(key.namespace, []).append(key)
     for key, document in documents.items():
         if not isinstance(document.spec, EndpointSpec) or document.spec.route.gateway is not None:
             continue
-        own = sorted(k for k in documents if k.kind == "Gateway" and k.namespace == key.namespace)
+        own = gateways.get(key.namespace)
         gateway = own[0] if own else Key("Gateway", key.namespace, IMPLICIT_GATEWAY)
         if not own:
             metadata = Metadata(name=gateway.name, namespace=gateway.namespace)

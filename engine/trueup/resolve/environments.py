@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from trueup_specs.core.patches import merge
 from trueup_specs.core.envelope import Document
+from trueup_specs.core.patches import merge
 from trueup_specs.core.references import Key
 from trueup_specs.kinds.environment.spec import EnvironmentSpec
 

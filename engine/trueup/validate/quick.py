@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from trueup.load import cache, trees, workspaces
 from trueup.load.git import GitError
@@ -22,13 +22,16 @@ from trueup_specs.core.positions import Location
 if TYPE_CHECKING:
     from trueup.load.trees import Tree
 
-OK, FAILURE, NOTHING_SELECTED, INVALID = 0, 1, 3, 4
+OK, FAILURE, NOTHING_SELECTED, INVALID, USAGE_ERROR = 0, 1, 3, 4, 64
 
 
 def run(arguments: Sequence[str]) -> int:
     """Validates as the arguments of `trueup validate` say, prints, and gives the exit code."""
     gc.disable()  # the process is short, and what it reads it needs to its end
     options = _parser().parse_args(list(arguments))
+    if missing := [p for p in options.paths if not options.revision and not Path(p).exists()]:
+        _say(f"error: There is no {missing[0]}. Name files or folders of the workspace, or none for all.")
+        return NOTHING_SELECTED
     folder = workspaces.find(Path(options.directory))
     if folder is None:
         _say(
@@ -51,10 +54,14 @@ def run(arguments: Sequence[str]) -> int:
         return FAILURE
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Says what is wrong with the arguments; 2, which argparse would give, means changes in a plan."""
+        self.exit(USAGE_ERROR, f"error: {message}\nTry: {self.prog} --help\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="trueup validate", description="Check all specs and show every problem at once."
-    )
+    parser = _Parser(prog="trueup validate", description="Check all specs and show every problem at once.")
     parser.add_argument("paths", nargs="*", metavar="PATH", help="show only what is about these")
     parser.add_argument("--output", "-o", choices=("text", "json", "sarif", "github"), default="text")
     parser.add_argument("--revision", metavar="REV", default="")

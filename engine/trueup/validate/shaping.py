@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 from trueup_specs.core.diagnostics import nearest
 from trueup_specs.core.envelope import Document, Metadata, Source, SpecModel
 from trueup_specs.core.positions import Path, dotted
-from trueup_specs.core.references import Key
+from trueup_specs.core.references import NAME, Key
 from trueup_specs.kinds import KINDS
 
 API_VERSION = "trueup.dev/v1alpha1"
@@ -51,6 +51,8 @@ def shaped(value: Any, source: Source, namespace: str) -> tuple[Document | None,
     if not isinstance(value, dict):
         return None, [Problem(SHAPE, (), "A document must be a mapping with apiVersion, kind, metadata and spec.")]
     problems = list(_envelope(value))
+    if _foreign(value):
+        return None, problems[:1]
     kind = KINDS.get(value["kind"]) if isinstance(value.get("kind"), str) else None
     if kind is None:
         return None, problems
@@ -121,6 +123,16 @@ def _envelope(value: Mapping[Any, Any]) -> Iterator[Problem]:
             )
 
 
+def _foreign(value: Mapping[Any, Any]) -> bool:
+    """Whether a document is another system's, of which nothing else need be said."""
+    version = value.get("apiVersion")
+    return (
+        isinstance(version, str)
+        and version.partition("/")[0] != API_VERSION.partition("/")[0]
+        and value.get("kind") not in KINDS
+    )
+
+
 def _model(model: type[M], value: Any, part: str, problems: list[Problem]) -> M | None:
     if value is None:
         value = {}
@@ -181,11 +193,18 @@ def _problem(error: ErrorDetails, prefix: Path, value: Any, model: type[BaseMode
             close = nearest(str(error["input"]), allowed)
             fix = f"Did you mean `{close}`?" if close else f"It is one of {', '.join(allowed)}."
             return Problem(WRONG, path, f"`{dotted(path)}` cannot be {_shown(error['input'])}.", fix)
-    return Problem(
-        WRONG, path, f"`{dotted(path)}` is {_shown(error['input'])}, but {_expected(error)}.", _advice(error)
-    )
+    fields = _fields_at(model, path[1:])
+    summary = f"`{dotted(path)}` is {_shown(error['input'])}, but {_expected(error)}."
+    return Problem(WRONG, path, summary, _advice(error, fields, name))
 
 
+_PATTERNS = {
+    rf"^{NAME}$": "it must be lower-case letters, digits and `-` between them, at most 63",
+    rf"^(?:{NAME}/)?{NAME}$": "it must be a `name` or `namespace/name` of lower-case letters, digits and `-`",
+    r"^(?:\d+(?:ms|s|m|h|d|w))+$": "it must be a length of time, such as `30s`, `5m`, `1h30m` or `7d`",
+    r"^/[-A-Za-z0-9._~/]*$": "it must be a path that begins with `/`",
+}
+"""Patterns of the language in words."""
 _TYPES = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -204,7 +223,7 @@ def _expected(error: ErrorDetails) -> str:
     context: Mapping[str, Any] = error.get("ctx") or {}
     match error["type"]:
         case "string_pattern_mismatch":
-            return f"it must match {context['pattern']}"
+            return _PATTERNS.get(context["pattern"], f"it must match {context['pattern']}")
         case "greater_than_equal" | "less_than_equal" | "greater_than" | "less_than":
             words = {
                 "greater_than_equal": "at least",
@@ -222,17 +241,34 @@ def _expected(error: ErrorDetails) -> str:
     return f"it must be {wanted}" if wanted else error["msg"][:1].lower() + error["msg"][1:]
 
 
-def _advice(error: ErrorDetails) -> str:
+def _advice(error: ErrorDetails, fields: list[str], name: str | int) -> str:
+    """What to write instead; `fields` are those of the mapping that may stand there."""
     given = error["input"]
+    if error["type"] in ("model_type", "model_attributes_type") and isinstance(given, str):
+        first, _, rest = given.partition(" ")
+        if rest and first in fields:
+            return f"A colon is missing: write `{first}: {rest}`."
+        if "name" in fields and " " not in given:
+            return f"Write `{name}: {{ name: {given} }}`."
+    if error["type"] in ("model_type", "model_attributes_type") and fields:
+        return f"Its fields are {', '.join(fields)}."
+    if error["type"] == "string_type" and isinstance(given, int) and _is_time(str(name)):
+        return f"Write it with its unit, such as `{given}s`."
     if error["type"] == "string_type" and isinstance(given, (bool, int, float)):
         return "Quote it."
     if error["type"] == "bool_type" and str(given).lower() in ("yes", "on", "no", "off", "y", "n"):
         return "YAML 1.2 reads `yes`, `no`, `on` and `off` as text: write `true` or `false`."
     if error["type"] in ("int_type", "float_type", "bool_type") and isinstance(given, str):
         return "Remove the quotes." if given.replace(".", "", 1).isdigit() or given in ("true", "false") else ""
-    if error["type"] in ("tuple_type", "list_type") and not isinstance(given, dict):
+    if error["type"] in ("tuple_type", "list_type") and isinstance(given, dict):
+        return "Begin each item with `- `."
+    if error["type"] in ("tuple_type", "list_type"):
         return "Write a list: `- …` on a line of its own, or `[…]`."
     return ""
+
+
+def _is_time(name: str) -> bool:
+    return name.lower().endswith(("timeout", "backoff", "delay", "period", "soak", "interval", "wait", "ttl"))
 
 
 def _shown(value: Any) -> str:
@@ -255,10 +291,9 @@ def _fields_at(model: type[BaseModel], path: Path) -> list[str]:
     """The field names of the models that may stand at a path below `model`."""
     current: list[type[BaseModel]] = [model]
     for part in path:
-        if isinstance(part, int):
-            continue
-        found = [t for m in current for t in _models(_aliases(m).get(part))]
-        current = found or current
+        if isinstance(part, int) or not any(part in _aliases(m) for m in current):
+            continue  # an item of a list, or a key of a map
+        current = [t for m in current for t in _models(_aliases(m).get(part))]
     return sorted({name for m in current for name in _aliases(m)})
 
 

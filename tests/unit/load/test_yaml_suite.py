@@ -36,7 +36,7 @@ TAGS = "2XXW/0 565N/0 5TYM/0 6CK3/0 6WLZ/0 7FWL/0 9WXW/0 C4HZ/0 CC74/0 CUP7/0 J7
 """Tags of an application, and of types that specs do not have."""
 TABS = "6BCT/0 6CA3/0 A2M4/0 DC7X/0 DK95/0 DK95/3 DK95/4 DK95/5 DK95/7 HS5T/0 J3BT/0 K54U/0 MUS6/3 NB6Z/0 Q5MG/0 UV7Q/0 Y79Y/10"
 """Tabs that YAML would allow between tokens."""
-BROKEN_KEYS = "4MUZ/0 4MUZ/1 4MUZ/2 5MUD/0 9SA2/0 K3WX/0 NJ66/0 UT92/0 VJP3/1 "
+BROKEN_KEYS = "4MUZ/0 4MUZ/1 4MUZ/2 5MUD/0 9SA2/0 K3WX/0 NJ66/0 UT92/0 VJP3/1"
 """A flow mapping's key on another line than its colon."""
 INDENTS = "4QFQ/0 DWX9/0 R4YG/0 T26H/0"
 """Block scalars whose leading blank lines are indented more than their text."""
@@ -46,7 +46,10 @@ DIRECTIVES = "BEC7/0 ZYU8/1 ZYU8/2 ZYU8/3"
 """Directives other than `%YAML 1.2`."""
 UNCLEAR = "4ABK/0 652Z/0 HM87/1"
 """`?` or `:` in a flow value where the grammar and ruamel read different things."""
-KEYS = "2JQS/0 4FJ6/0 6BFJ/0 6M2F/0 6PBE/0 9MMW/0 CFD4/0 DFF7/0 FH7J/0 FRK4/0 KK5P/0 LX3P/0 M2N8/0 M2N8/1 M5DY/0 NHX8/0 NKF9/0 PW8X/0 Q9WF/0 RZP5/0 S3PD/0 SBG9/0 SM9W/1 UKK6/0 V9D5/0 X38W/0 XW4D/0"
+KEYS = (
+    "2JQS/0 4FJ6/0 6BFJ/0 6M2F/0 6PBE/0 9MMW/0 CFD4/0 DFF7/0 FH7J/0 FRK4/0 KK5P/0 LX3P/0 M2N8/0 M2N8/1 "
+    "M5DY/0 NHX8/0 NKF9/0 PW8X/0 Q9WF/0 RZP5/0 S3PD/0 SBG9/0 SM9W/1 UKK6/0 V9D5/0 X38W/0 XW4D/0"
+)
 """Keys that are no text."""
 STRICTER = frozenset(f"{TAGS} {TABS} {BROKEN_KEYS} {INDENTS} {ENDS} {DIRECTIVES} {UNCLEAR} {KEYS}".split())
 

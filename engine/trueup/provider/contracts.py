@@ -5,9 +5,12 @@ All violations are found, each with its column, its number of rows and the first
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from trueup.provider import columns as types
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
 Column = Mapping[str, Any]
 SHOWN = 3
+MOST_TEXT = 60
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,9 @@ class Conformed:
         return tuple(v for v in self.violations if v.severity == "error")
 
 
-def conform(frame: pd.DataFrame, columns: Sequence[Column], strict: bool, quality: Sequence[Mapping[str, Any]]) -> Conformed:
+def conform(
+    frame: pd.DataFrame, columns: Sequence[Column], strict: bool, quality: Sequence[Mapping[str, Any]]
+) -> Conformed:
     """The frame's columns as the contract types them, in its order; others are dropped unless `strict` refuses them."""
     import pandas as pd
     import pyarrow as pa
@@ -46,31 +52,20 @@ def conform(frame: pd.DataFrame, columns: Sequence[Column], strict: bool, qualit
     names = [str(c["name"]) for c in columns]
     found = list(_missing_or_extra(frame, names, strict))
     arrays: dict[str, Any] = {}
+    checked: dict[str, pd.Series] = {}
     for column in columns:
-        name = str(column["name"])
-        given = frame[name] if name in frame.columns else pd.Series([None] * len(frame), dtype=object)
-        typed, bad = _typed(given, str(column["logicalType"]))
-        found += list(_ill_typed(column, given, bad))
-        arrays[name] = pa.array(typed, type=arrow_type(str(column["logicalType"])), from_pandas=True)
-        if name in frame.columns:
-            found += list(_column(column, pd.Series(typed.to_numpy() if hasattr(typed, "to_numpy") else typed)))
-    found += list(_keys(frame, columns))
-    found += [v for check in quality for v in _quality(check, None, frame)]
+        name, logical = str(column["name"]), str(column["logicalType"])
+        if name not in frame.columns:
+            arrays[name] = pa.nulls(len(frame), types.arrow_type(logical))
+            continue
+        typed = types.typed(frame[name], logical)
+        arrays[name], checked[name] = typed.array, typed.series()
+        found += list(_ill_typed(column, frame[name], typed.bad))
+        found += list(_column(column, checked[name], typed.bad))
+    rows = pd.DataFrame(checked, index=range(len(frame)))
+    found += list(_keys(rows, columns))
+    found += [v for check in quality for v in _quality(check, None, rows)]
     return Conformed(pa.table(arrays), tuple(found))
-
-
-def arrow_type(logical: str) -> Any:
-    """The Arrow type of a logical type."""
-    import pyarrow as pa
-
-    return {
-        "string": pa.string(),
-        "integer": pa.int64(),
-        "number": pa.float64(),
-        "boolean": pa.bool_(),
-        "date": pa.date32(),
-        "timestamp": pa.timestamp("us", tz="UTC"),
-    }[logical]
 
 
 def _missing_or_extra(frame: pd.DataFrame, names: list[str], strict: bool) -> Iterator[Violation]:
@@ -79,89 +74,122 @@ def _missing_or_extra(frame: pd.DataFrame, names: list[str], strict: bool) -> It
             yield Violation(f"The source has no column {name!r}; it has {', '.join(map(str, frame.columns))}.")
     extra = [str(c) for c in frame.columns if str(c) not in names]
     if strict and extra:
-        yield Violation(f"The source has columns that the contract does not list: {', '.join(extra)} (the schema is strict).")
+        yield Violation(
+            f"The source has columns that the contract does not list: {', '.join(extra)} (the schema is strict)."
+        )
 
 
-def _typed(values: pd.Series, logical: str) -> tuple[Any, Any]:
-    """The values in the type, and a mask of those that are none of it."""
-    import pandas as pd
-
-    present = values.notna()
-    match logical:
-        case "string":
-            return values.astype(object).where(~present, values.astype(str)).where(present, None), present & False
-        case "integer":
-            numbers = pd.to_numeric(values, errors="coerce")
-            whole = numbers.notna() & (numbers % 1 == 0)
-            return numbers.where(whole).astype("Float64").astype("Int64"), present & ~whole
-        case "number":
-            numbers = pd.to_numeric(values, errors="coerce").astype("float64")
-            return numbers, present & numbers.isna()
-        case "boolean":
-            words = values.astype(str).str.strip().str.lower()
-            known = words.map({"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False})
-            return known.where(present, None).astype("boolean"), present & known.isna()
-        case "date":
-            moments = pd.to_datetime(values, errors="coerce", format="ISO8601", utc=True)
-            return moments.dt.date.where(moments.notna(), None), present & moments.isna()
-    moments = pd.to_datetime(values, errors="coerce", format="ISO8601", utc=True)
-    return moments.dt.as_unit("us"), present & moments.isna()
-
-
-def _ill_typed(column: Column, given: pd.Series, bad: Any) -> Iterator[Violation]:
-    if bad.any():
+def _ill_typed(column: Column, given: pd.Series, bad: Sequence[int]) -> Iterator[Violation]:
+    if bad:
         yield Violation(f"Column {column['name']!r} is {column['logicalType']}, but {_rows(given, bad)}.")
 
 
-def _rows(values: pd.Series, mask: Any) -> str:
+def _rows(values: pd.Series, rows: Sequence[int]) -> str:
     """`3 rows are not: row 5 has 'x', row 9 has 'y', …`; rows count from one, without the header."""
-    number = int(mask.sum())
-    shown = [f"row {i + 1} has {values.iloc[i]!r}" for i in [k for k, on in enumerate(mask) if on][:SHOWN]]
-    return f"{number} row{'s are' if number > 1 else ' is'} not: {', '.join(shown)}{', …' if number > SHOWN else ''}"
+    return f"{len(rows)} row{'s are' if len(rows) > 1 else ' is'} not: {_listed(values, rows)}"
 
 
-def _column(column: Column, values: pd.Series) -> Iterator[Violation]:
-    """Violations of one column's own bounds."""
+def _listed(values: pd.Series, rows: Sequence[int], shown: bool = True) -> str:
+    """`row 5 has 'x', row 9 has 'y', …`, or `row 5, row 9, …`."""
+    texts = [f"row {i + 1}" + (f" has {_plain(values.iloc[i])}" if shown else "") for i in rows[:SHOWN]]
+    return ", ".join(texts) + (", …" if len(rows) > SHOWN else "")
+
+
+def _plain(value: Any) -> str:
+    """A value as a person writes it."""
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= MOST_TEXT else text[:MOST_TEXT] + "…"
+
+
+def _places(mask: pd.Series) -> list[int]:
+    """The rows (from zero) for which a mask over some rows holds."""
+    return [int(i) for i in mask.index[mask.fillna(False).astype(bool)]]
+
+
+def _column(column: Column, values: pd.Series, bad: Sequence[int]) -> Iterator[Violation]:
+    """Violations of one column's own bounds; values of another type are told already."""
     name, nulls = column["name"], values.isna()
-    if (column.get("required") or column.get("primaryKey")) and nulls.any():
-        yield Violation(f"Column {name!r} is required, but {int(nulls.sum())} rows have no value (first: row {int(nulls.argmax()) + 1}).")
+    empty = [i for i in _places(nulls) if i not in set(bad)]
+    if (column.get("required") or column.get("primaryKey")) and empty:
+        yield Violation(
+            f"Column {name!r} is required, but {_count(empty)} no value ({_listed(values, empty, shown=False)})."
+        )
     present = values[~nulls]
-    if column.get("unique") and present.duplicated().any():
-        again = present[present.duplicated()]
-        yield Violation(f"Column {name!r} is unique, but {len(again)} rows repeat a value (first: {again.iloc[0]!r}).")
+    again = _places(present.duplicated())
+    if column.get("unique") and again:
+        yield Violation(
+            f"Column {name!r} is unique, but {_count(again)} a value that came before ({_listed(values, again)})."
+        )
     for text, mask in _bounds(column.get("logicalTypeOptions") or {}, present):
-        if mask.any():
-            worst = present[mask]
-            yield Violation(f"Column {name!r} must {text}, but {len(worst)} rows do not (first: row {int(worst.index[0]) + 1} has {worst.iloc[0]!r}).")
+        if outside := _places(mask):
+            yield Violation(f"Column {name!r} must {text}, but {_rows(values, outside)}.")
     for check in column.get("quality") or ():
         yield from _quality(check, str(name), values.to_frame(str(name)))
 
 
+def _count(rows: Sequence[int]) -> str:
+    return f"{len(rows)} row{'s have' if len(rows) > 1 else ' has'}"
+
+
+NUMERIC = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"})
+_BOUNDS: tuple[tuple[str, str, Callable[[Any, Any], Any]], ...] = (
+    ("minimum", "be at least", lambda v, b: v < b),
+    ("maximum", "be at most", lambda v, b: v > b),
+    ("exclusiveMinimum", "be more than", lambda v, b: v <= b),
+    ("exclusiveMaximum", "be less than", lambda v, b: v >= b),
+    ("minLength", "have a length of at least", lambda v, b: v.astype(str).str.len() < b),
+    ("maxLength", "have a length of at most", lambda v, b: v.astype(str).str.len() > b),
+    ("pattern", "match", lambda v, b: ~v.astype(str).str.fullmatch(b)),
+)
+
+
 def _bounds(options: Mapping[str, Any], present: pd.Series) -> Iterator[tuple[str, Any]]:
-    for option, words, broken in (
-        ("minimum", "be at least", lambda v, b: v < b),
-        ("maximum", "be at most", lambda v, b: v > b),
-        ("exclusiveMinimum", "be more than", lambda v, b: v <= b),
-        ("exclusiveMaximum", "be less than", lambda v, b: v >= b),
-        ("minLength", "have a length of at least", lambda v, b: v.astype(str).str.len() < b),
-        ("maxLength", "have a length of at most", lambda v, b: v.astype(str).str.len() > b),
-        ("pattern", "match", lambda v, b: ~v.astype(str).str.fullmatch(b)),
-    ):
+    for option, words, broken in _BOUNDS:
         if options.get(option) is not None and len(present):
             yield f"{words} {options[option]}", broken(present, options[option])
 
 
-def _keys(frame: pd.DataFrame, columns: Sequence[Column]) -> Iterator[Violation]:
+def faults(columns: Sequence[Column]) -> Iterator[tuple[str, str]]:
+    """What is wrong with a contract itself: path and reason."""
+    names = [c.get("name") for c in columns]
+    for i, column in enumerate(columns):
+        name, logical, options = names[i], column.get("logicalType"), column.get("logicalTypeOptions") or {}
+        if name in names[:i]:
+            yield f"properties[{i}].name", f"The column {name!r} is listed twice."
+        if logical not in types.CONVERSIONS:
+            yield (
+                f"properties[{i}].logicalType",
+                f"Column {name!r} is {logical!r}, which is none of {', '.join(types.CONVERSIONS)}.",
+            )
+        elif logical not in ("integer", "number") and (wrong := sorted(NUMERIC & options.keys())):
+            yield (
+                f"properties[{i}].logicalTypeOptions",
+                f"Column {name!r} is {logical}, which has no {', '.join(wrong)}.",
+            )
+        try:
+            re.compile(str(options.get("pattern") or ""))
+        except re.error as error:
+            yield (
+                f"properties[{i}].logicalTypeOptions.pattern",
+                f"The pattern of column {name!r} is no regular expression: {error}.",
+            )
+
+
+def _keys(rows: pd.DataFrame, columns: Sequence[Column]) -> Iterator[Violation]:
     """The primary key, over all its columns."""
     names = [str(c["name"]) for c in columns if c.get("primaryKey")]
-    if names and all(n in frame.columns for n in names):
-        again = frame.duplicated(names)
-        if again.any():
-            first = tuple(frame.loc[again, names].iloc[0])
-            yield Violation(f"The primary key ({', '.join(names)}) repeats in {int(again.sum())} rows (first: {first}).")
+    if names and all(n in rows.columns for n in names):
+        again = _places(rows.dropna(subset=names).duplicated(names))
+        if again:
+            shown = ", ".join(
+                f"row {i + 1} has ({', '.join(_plain(v) for v in rows.loc[i, names])})" for i in again[:SHOWN]
+            )
+            yield Violation(
+                f"The primary key ({', '.join(names)}) repeats in {len(again)} rows: {shown}{', …' if len(again) > SHOWN else ''}."
+            )
 
 
-_COMPARISONS = (
+_COMPARISONS: tuple[tuple[str, str, Callable[[float, float], bool]], ...] = (
     ("mustBe", "be", lambda v, b: v == b),
     ("mustBeGreaterThan", "be more than", lambda v, b: v > b),
     ("mustBeGreaterOrEqualTo", "be at least", lambda v, b: v >= b),
@@ -179,18 +207,23 @@ def _quality(check: Mapping[str, Any], column: str | None, frame: pd.DataFrame) 
     for option, words, holds in _COMPARISONS:
         if check.get(option) is not None and not holds(value, check[option]):
             shown = f"{value:g}{' %' if percent else ''}"
-            yield Violation(f"{check['metric']}{where} must {words} {check[option]}, but is {shown}.", str(check.get("severity") or "error"))
+            yield Violation(
+                f"{check['metric']}{where} must {words} {check[option]}, but is {shown}.",
+                str(check.get("severity") or "error"),
+            )
 
 
 def measured(check: Mapping[str, Any], frame: pd.DataFrame) -> int:
-    """The number of rows that a metric counts."""
+    """The number of rows that a metric counts; a text of nothing but spaces is a missing value, and no null."""
     match check["metric"]:
         case "rowCount":
             return len(frame)
-        case "nullValues" | "missingValues":
+        case "nullValues":
             return int(frame.isna().any(axis=1).sum())
+        case "missingValues":
+            return int((frame.isna() | frame.map(lambda v: isinstance(v, str) and not v.strip())).any(axis=1).sum())
         case "duplicateValues":
-            return int(frame.duplicated().sum())
+            return int(frame.dropna(how="all").duplicated().sum())
     valid = list(check.get("validValues") or ())
     column = frame.iloc[:, 0]
     return int((column.notna() & ~column.isin(valid)).sum())

@@ -8,10 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trueup.gates.rows import plain
 from trueup.steps.context import StepContext, StepError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+EXAMPLE, EXAMPLE_ROWS = "example.parquet", 5
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,14 @@ class Description:
     estimator: str = ""
 
 
-def save(folder: Path, model: Any, description: Description) -> None:
-    """Writes a bundle."""
+def save(folder: Path, model: Any, description: Description, rows: pd.DataFrame | None = None) -> None:
+    """Writes a bundle; a few of the `rows` that it was fitted on, complete ones if there are, become its example."""
     import cloudpickle
 
     folder.mkdir(parents=True, exist_ok=True)
+    if rows is not None:
+        complete = rows.dropna()
+        (complete if len(complete) else rows).head(EXAMPLE_ROWS).to_parquet(folder / EXAMPLE, index=False)
     (folder / "model.pkl").write_bytes(cloudpickle.dumps(model))
     (folder / "model.json").write_text(json.dumps(asdict(description), indent=2) + "\n", encoding="utf-8")
 
@@ -43,6 +50,14 @@ def load(folder: Path) -> tuple[Any, Description]:
     except (OSError, ValueError) as error:
         raise StepError(f"The input {folder} is no model of the step `train`: {error}.", final=True) from error
     return model, Description(**{**found, "features": tuple(found["features"]), "classes": tuple(found["classes"])})
+
+
+def example(folder: Path) -> pd.DataFrame | None:
+    """The example rows of a bundle, without the label."""
+    import pandas as pd
+
+    path = folder / EXAMPLE
+    return plain(pd.read_parquet(path)) if path.exists() else None
 
 
 def label_of(context: StepContext) -> str:

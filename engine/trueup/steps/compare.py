@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from trueup.gates import metrics, statistics
+from trueup.gates import metrics, statistics, verdicts
 from trueup.steps import bundles, frames, tracking
 from trueup.steps.context import StepContext
+from trueup.tracking import missing
 from trueup_specs.core.steps import MINIMIZED_METRICS
 
 
@@ -61,13 +62,7 @@ def _compared(
             "reason": "Too few rows to tell.",
             "champion": problem.scored(metric, theirs),
         }
-    verdict = (
-        "pass"
-        if found.lower > least or (least < 0 and found.lower >= least)
-        else "fail"
-        if found.upper < least
-        else "inconclusive"
-    )
+    verdict = verdicts.bound_verdict(found.lower, found.upper, least)
     return {
         "verdict": verdict,
         "champion": problem.scored(metric, theirs),
@@ -88,6 +83,8 @@ def _champion(context: StepContext) -> tuple[Any, int | None]:
     client = tracking.client(context)
     try:
         version = client.get_model_version_by_alias(name, alias)
-    except MlflowException:
-        return None, None
+    except MlflowException as error:
+        if missing(error) or error.error_code == "INVALID_PARAMETER_VALUE":
+            return None, None
+        raise
     return mlflow.sklearn.load_model(f"models:/{name}/{version.version}"), int(version.version)

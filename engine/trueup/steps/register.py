@@ -1,8 +1,16 @@
-"""The built-in step `register`: a trained model becomes a version in the MLflow registry, with all that it was made from."""
+"""The built-in step `register`: a trained model becomes a version in the MLflow registry, with all that it was made from.
+
+What a version is: an MLflow model of the flavors `sklearn` and `python_function` in the run's artifact `model`, so that any process with
+the packages of its `requirements.txt` serves it by `mlflow.pyfunc.load_model("models:/NAME/VERSION")` (predictions) or
+`mlflow.sklearn.load_model` (a scikit-learn pipeline that takes the raw columns, with `predict_proba` where the estimator has it). Its
+signature names and types the columns it takes, without the label; its input example are rows that it was fitted on; its metadata
+`trueup` has `task`, `label`, `classes` (in the order of the probabilities) and `positive`. The lock file is the run's artifact
+`environment/`. Tags of the version: `trueup.fingerprint`, `trueup.commit`, `trueup.code`, `trueup.lock`, `trueup.label`,
+`trueup.task`, and `trueup.data.DATASET`, which is `URI@VERSION` of each dataset.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trueup.steps import bundles, frames, tracking
@@ -10,8 +18,6 @@ from trueup.steps.context import StepContext, StepError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-EXAMPLE_ROWS = 5
 
 
 def run(context: StepContext) -> None:
@@ -50,7 +56,7 @@ def _register(
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    example = _example(context, described)
+    example = bundles.example(context.inputs["model"])
     with mlflow.start_run(run_id=run_id):
         info = mlflow.sklearn.log_model(
             model,
@@ -85,18 +91,6 @@ def _register(
         **{str(k): str(v) for k, v in ((context.model or {}).get("tags") or {}).items()},
     }
     return client.create_model_version(name, info.model_uri, run_id=run_id, tags={k: v for k, v in tags.items() if v})
-
-
-def _example(context: StepContext, described: bundles.Description) -> pd.DataFrame | None:
-    """Some of the held-out rows, without the label."""
-    path = context.holdout
-    if path is None or not Path(path).exists():
-        return None
-    rows = frames.read(path)
-    if any(name not in rows.columns for name in described.features):
-        return None
-    complete = rows[list(described.features)].dropna()
-    return complete.head(EXAMPLE_ROWS) if len(complete) else None
 
 
 def _signature(context: StepContext, model: Any, example: pd.DataFrame | None) -> Any:

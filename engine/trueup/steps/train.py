@@ -38,7 +38,7 @@ def run(context: StepContext) -> None:
     classes = tuple(_plain(c) for c in model.classes_) if task == "classification" else ()
     positive = bundles.positive_of(context, classes) if classes else None
     description = bundles.Description(task, label, tuple(map(str, rows.columns)), classes, positive, name)
-    bundles.save(context.outputs["model"], model, description)
+    bundles.save(context.outputs["model"], model, description, rows)
     context.log_metric("rows", len(rows))
     context.log_metric("features", len(rows.columns))
 

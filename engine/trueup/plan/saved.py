@@ -138,7 +138,9 @@ def spec_change_json(change: SpecChange) -> dict[str, Any]:
 
 def _spec_change(value: Mapping[str, Any]) -> SpecChange:
     place = Location(*value["location"]) if value["location"] else None
-    return SpecChange(value["document"], value["change"], Category(value["category"]), tuple(value["paths"]), value["detail"], place)
+    return SpecChange(
+        value["document"], value["change"], Category(value["category"]), tuple(value["paths"]), value["detail"], place
+    )
 
 
 def _evidence_json(found: Evidence) -> dict[str, Any]:

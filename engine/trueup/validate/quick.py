@@ -10,6 +10,7 @@ import gc
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -100,7 +101,8 @@ def diagnosed(tree: Tree, *, cached: bool = True) -> tuple[int, tuple[Diagnostic
 
     found = validate(tree)
     if cached:
-        cache.store(key, msgspec.json.encode([len(found.documents), [_encoded(d) for d in found.diagnostics]]))
+        with suppress(UnicodeEncodeError):  # a file whose name is no text
+            cache.store(key, msgspec.json.encode([len(found.documents), [_encoded(d) for d in found.diagnostics]]))
     return len(found.documents), found.diagnostics
 
 
@@ -154,8 +156,8 @@ class _Lines:
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+    sys.stdout.buffer.flush()
 
 
 def _say(text: str) -> None:

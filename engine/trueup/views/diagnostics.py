@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
+from urllib.parse import quote
 
 from trueup_specs.core.diagnostics import Diagnostic, Severity
 from trueup_specs.core.positions import Location
@@ -107,7 +108,8 @@ def _sarif(diagnostics: list[Diagnostic]) -> dict[str, Any]:
 
 
 def _physical(location: Location) -> dict[str, Any]:
-    place: dict[str, Any] = {"artifactLocation": {"uri": location.file, "uriBaseId": "%SRCROOT%"}}
+    uri = quote(location.file, safe="/", errors="surrogateescape")
+    place: dict[str, Any] = {"artifactLocation": {"uri": uri, "uriBaseId": "%SRCROOT%"}}
     if location.line:
         place["region"] = {"startLine": location.line, "startColumn": max(location.column, 1)}
     return {"physicalLocation": place}

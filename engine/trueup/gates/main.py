@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Judges what standard input describes."""
+    sys.dont_write_bytecode = True  # what a model imports may lie in an exported tree of code
     asked = json.load(sys.stdin)
     try:
         result: dict[str, Any] = {"evidence": judged(asked)}

@@ -230,7 +230,6 @@ def _process(home: Path, run: str) -> tuple[Path, dict[str, str]]:
         raise ComponentError(str(error)) from error
     variables |= {
         "PYTHONPATH": os.pathsep.join(p for p in paths if p),
-        "PYTHONDONTWRITEBYTECODE": "1",
         "OMP_NUM_THREADS": "1",
     }
     return python, variables

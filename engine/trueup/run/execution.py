@@ -165,7 +165,6 @@ def _variables(request: RunRequest, step: Step, run: Path, inputs: Mapping[str, 
         "PATH": f"{python.parent}{os.pathsep}{found.get('PATH', os.defpath)}",
         "HOME": str(folder / ".trueup" / "home"),
         "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
         "OMP_NUM_THREADS": str(threads),
         "TRUEUP_STEP": step.name,
@@ -175,6 +174,9 @@ def _variables(request: RunRequest, step: Step, run: Path, inputs: Mapping[str, 
         **{_name("OUTPUT", n): str(folder / o.path) for n, o in step.outputs.items()},
         **step.env,
     }
+    if step.kind == "command":
+        # Bytecode goes to a folder of its own: the code that a command sees is shared. Libraries start several times faster with it.
+        found["PYTHONPYCACHEPREFIX"] = str(places.cache() / "bytecode")
     if path := environments.search_path():
         found["PYTHONPATH"] = path
     found["TRUEUP_METRICS"] = str(folder / ".trueup" / "metrics.json")

@@ -67,6 +67,7 @@ def _function(code: Path, file: str, name: str) -> Callable[..., Any]:
     if not path.is_file():
         raise StepError(f"The pipeline's code has no file {file!r}.", final=True)
     sys.path.insert(0, str(code))
+    sys.dont_write_bytecode = True  # the code is shared by runs; what was imported before keeps its bytecode
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

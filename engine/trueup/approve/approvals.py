@@ -34,5 +34,10 @@ def sign(repository: Path, plan: Plan, teams: Mapping[str, TeamSpec]) -> seals.A
             f"Your key is in `signingKeys` of no member of a Team (teams: {listed}), so the approval would not count. "
             "Add your public key to your Team's document and have that merged."
         )
+    if not member.email:
+        raise ApprovalError(
+            f"{member.user} has no `email` in the Team, so nobody can tell whether the change is their own, and the approval would not "
+            "count. Add it and have that merged."
+        )
     mark = hashlib.sha256(data + signature.encode()).hexdigest()[:20]
     return seals.Approval(mark, plan.workspace, plan.environment, plan.seal, time, form, signature, plan.commit)

@@ -34,13 +34,16 @@ def judge(
     teams: Mapping[str, TeamSpec],
     settings: Approvals,
     repository: Path,
+    since: str = "",
 ) -> Covered:
-    """Whether each effect of the plan was approved by enough members of the teams that may, its author not counted."""
+    """Whether each effect of the plan was approved by enough members of the teams that may, its authors not counted.
+
+    `since` is the commit that was applied last: whoever changed one of the plan's specs after it is an author.
+    """
     if settings.required == 0 or not plan.seal:
         return Covered()
     allowed = {n: t for n, t in teams.items() if not settings.teams or n in settings.teams}
-    author = _author(repository, plan.commit)
-    given = _valid(plan, approvals, allowed, author)
+    given = _valid(plan, approvals, allowed, authors(repository, plan, since))
     missing = [e for e in plan.seal if len(_approvers(e, given)) < settings.required]
     used = tuple(sorted({a.id for _, a in given if any(_covers(a, e) for e in plan.seal)}))
     return Covered(tuple(_sentences(missing, given, settings, len(plan.seal))), used)
@@ -49,7 +52,9 @@ def judge(
 Given = list[tuple[Member, seals.Approval]]
 
 
-def _valid(plan: Plan, approvals: Iterable[Mapping[str, Any]], teams: Mapping[str, TeamSpec], author: str) -> Given:
+def _valid(
+    plan: Plan, approvals: Iterable[Mapping[str, Any]], teams: Mapping[str, TeamSpec], authors: frozenset[str]
+) -> Given:
     found: Given = []
     for stored in approvals:
         approval = seals.parse(stored)
@@ -57,16 +62,32 @@ def _valid(plan: Plan, approvals: Iterable[Mapping[str, Any]], teams: Mapping[st
             continue
         data = seals.payload(approval.workspace, approval.environment, approval.entries, approval.time)
         member = signatures.verified(approval.format, approval.signature, data, teams)
-        if member is not None and not (author and member.email == author):
+        # A member without an address cannot be told from the author, so that nobody could rule out a self-approval.
+        if member is not None and member.email and member.email.lower() not in authors:
             found.append((member, approval))
     return found
 
 
-def _author(repository: Path, commit: str) -> str:
-    if not commit:
-        return ""
-    command = ["git", "-C", str(repository), "log", "-1", "--format=%ae", commit, "--"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+def authors(repository: Path, plan: Plan, since: str) -> frozenset[str]:
+    """The addresses of those who wrote what is planned: the plan's commit, and the commits after `since` that changed its specs.
+
+    Co-authors that a squash merge names count as well.
+    """
+    if not plan.commit:
+        return frozenset()
+    files = sorted({c.location.file for c in plan.changes if c.location and c.location.file})
+    found = _written(repository, "-1", plan.commit, "--")
+    if since and files:
+        found |= _written(repository, f"{since}..{plan.commit}", "--", *(f":(top,literal){f}" for f in files))
+    return found
+
+
+def _written(repository: Path, *arguments: str) -> frozenset[str]:
+    form = "--format=%ae%n%(trailers:key=Co-authored-by,valueonly)"
+    command = ["git", "-C", str(repository), "log", form, *arguments]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    found = (line.partition("<")[2].rstrip(">") if "<" in line else line for line in said.splitlines())
+    return frozenset(address.strip().lower() for address in found if address.strip())
 
 
 def _approvers(entry: SealEntry, given: Given) -> frozenset[str]:

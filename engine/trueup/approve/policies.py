@@ -52,7 +52,9 @@ def judge(
     return tuple(verdicts)
 
 
-def matching(policies: Iterable[Document], documents: Iterable[Document], resources: tuple[Resource, ...], plan: Plan) -> dict[str, str]:
+def matching(
+    policies: Iterable[Document], documents: Iterable[Document], resources: tuple[Resource, ...], plan: Plan
+) -> dict[str, str]:
     """The digest of each policy that matches an object, by name: what a saved plan pins."""
     found = list(documents)
     digests: dict[str, str] = {}
@@ -89,7 +91,9 @@ def _asked(expression: Expression, values: Mapping[str, Any]) -> tuple[bool, str
     return answer, ""
 
 
-def _subjects(spec: PolicySpec, documents: list[Document], resources: tuple[Resource, ...], plan: Plan) -> Iterator[_Subject]:
+def _subjects(
+    spec: PolicySpec, documents: list[Document], resources: tuple[Resource, ...], plan: Plan
+) -> Iterator[_Subject]:
     match spec.on:
         case "specs":
             for document in documents:
@@ -102,7 +106,10 @@ def _subjects(spec: PolicySpec, documents: list[Document], resources: tuple[Reso
         case "plan":
             steps = [s for s in plan.steps if _matches(spec, Key.parse(s.origin), s.address.type)]
             if steps:
-                yield _Subject(f"plan of {plan.environment}", {"plan": {"environment": plan.environment, "steps": [_step(s) for s in steps]}})
+                yield _Subject(
+                    f"plan of {plan.environment}",
+                    {"plan": {"environment": plan.environment, "steps": [_step(s) for s in steps]}},
+                )
 
 
 def _matches(spec: PolicySpec, key: Key, type: str) -> bool:

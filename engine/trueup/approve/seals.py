@@ -34,7 +34,13 @@ def payload(workspace: str, environment: str, entries: Iterable[SealEntry], time
     import rfc8785
 
     listed = sorted((_listed(e) for e in entries), key=fingerprint)
-    value = {"version": VERSION, "workspace": workspace, "environment": environment, "time": time, "entries": listed}
+    value: Any = {
+        "version": VERSION,
+        "workspace": workspace,
+        "environment": environment,
+        "time": time,
+        "entries": listed,
+    }
     return bytes(rfc8785.dumps(value))
 
 

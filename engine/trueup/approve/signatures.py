@@ -1,4 +1,7 @@
-"""Signatures with the keys that people sign commits with: SSH through `ssh-keygen`, GPG through `gpg`. Called by `approvals` and `coverage`."""
+"""Signatures with the keys that people sign commits with: SSH through `ssh-keygen`, GPG through `gpg`.
+
+Called by `approvals` and `coverage`.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,9 @@ def signer(repository: Path) -> Signer:
 
 
 def _config(repository: Path, name: str) -> str:
-    done = subprocess.run(["git", "-C", str(repository), "config", "--get", name], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", "-C", str(repository), "config", "--get", name], capture_output=True, text=True, check=False
+    )
     return done.stdout.strip()
 
 
@@ -86,7 +91,8 @@ def _sign_gpg(key: str, data: bytes) -> str:
 
 def verified(form: str, signature: str, data: bytes, teams: Mapping[str, TeamSpec]) -> Member | None:
     """The member of one of the teams whose key made the signature; None where it is none of theirs, or not valid."""
-    members = list({m.user: m for t in teams.values() for m in t.members}.values())
+    # Someone in two teams may have a key in each.
+    members = [m for t in teams.values() for m in t.members]
     if form == "ssh":
         return _verified_ssh(signature, data, members)
     return _verified_gpg(signature, data, members) if form == "gpg" else None
@@ -101,7 +107,9 @@ def _verified_ssh(signature: str, data: bytes, members: list[Member]) -> Member 
             if not keys:
                 continue
             name = f"member{position}"
-            allowed.write_text("".join(f'{name} namespaces="{NAMESPACE}" {" ".join(k.split()[:2])}\n' for k in keys), encoding="utf-8")
+            allowed.write_text(
+                "".join(f'{name} namespaces="{NAMESPACE}" {" ".join(k.split()[:2])}\n' for k in keys), encoding="utf-8"
+            )
             command = ["ssh-keygen", "-Y", "verify", "-f", str(allowed), "-I", name, "-n", NAMESPACE, "-s", str(proof)]
             if _run(command, data).returncode == 0:
                 return member
@@ -113,7 +121,9 @@ def _verified_gpg(signature: str, data: bytes, members: list[Member]) -> Member 
         proof = Path(folder) / "seal.asc"
         proof.write_text(signature, encoding="utf-8")
         done = _run(["gpg", "--batch", "--status-fd", "1", "--verify", str(proof), "-"], data)
-    found = re.search(r"^\[GNUPG:\] VALIDSIG (\S+)(?: .*)? (\S+)$", done.stdout.decode("utf-8", "replace"), re.MULTILINE)
+    found = re.search(
+        r"^\[GNUPG:\] VALIDSIG (\S+)(?: .*)? (\S+)$", done.stdout.decode("utf-8", "replace"), re.MULTILINE
+    )
     if done.returncode != 0 or found is None:
         return None
     made = {found[1].upper(), found[2].upper()}

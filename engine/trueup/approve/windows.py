@@ -39,7 +39,8 @@ def _open_until(window: Window, now: datetime) -> datetime | None:
 def _next(window: Window, now: datetime) -> datetime:
     from cronsim import CronSim
 
-    return next(CronSim(window.cron, now.astimezone(ZoneInfo(window.timezone))))
+    found: datetime = next(CronSim(window.cron, now.astimezone(ZoneInfo(window.timezone))))
+    return found
 
 
 def _worded(moment: datetime) -> str:

@@ -13,6 +13,7 @@ from trueup.approve import coverage, windows
 from trueup.load import trees
 from trueup.plan.recorded import Recorded
 from trueup.plan.values import Action
+from trueup.record.events import DONE, EventKind
 from trueup.workspace.drivers import driver_of
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup.workspace.planning import Prepared, by_key, catalog_of, validated
@@ -69,9 +70,16 @@ def permission(
         teams_of(prepared),
         settings.approvals,
         workspace.repository,
+        _applied(workspace, environment),
     )
     found += [Refusal(DENIED, text, f"Ask for `trueup approve {environment}`.") for text in covered.missing]
     return Permission(tuple(found), tuple(covered.used))
+
+
+def _applied(workspace: Workspace, environment: str) -> str:
+    """The commit of the last apply that completed; empty where there was none."""
+    entry = workspace.ledger.last(environment, EventKind.APPLIED, outcome=DONE)
+    return entry.event.commit if entry else ""
 
 
 def _policies(prepared: Prepared) -> list[Refusal]:

@@ -81,6 +81,10 @@ def typed(table: pa.Table, inputs: Mapping[str, Any], keys: Mapping[str, str]) -
             f"{inputs['table']['uri']} has {', '.join(table.column_names)}. Correct the view, or add the column to the Dataset."
         )
     rows = pa.table({name: _cast(table.column(name), kind, name, inputs) for name, kind in wanted.items()})
+    if created := inputs.get("createdTimestampColumn"):
+        # Feast's online store takes no null here; a row of unknown creation loses every tie, which the oldest time does as well.
+        oldest = pa.scalar(0, pa.timestamp("us", "UTC"))
+        rows = rows.set_column(rows.column_names.index(created), created, pc.fill_null(rows.column(created), oldest))
     there = [pc.is_valid(rows.column(name)) for name in (*keys, inputs["timestampField"])]
     mask = there[0]
     for other in there[1:]:

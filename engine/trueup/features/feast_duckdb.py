@@ -57,7 +57,7 @@ class DuckdbRetrievalJob(RetrievalJob):  # type: ignore[misc]
             tables = " ".join(f"LEFT JOIN ({query}) {name} USING (trueup_row)" for name, query in self._joins)
             parts = "".join(f", {name}.* EXCLUDE (trueup_row)" for name, _ in self._joins)
             query = f"SELECT e.* EXCLUDE (trueup_row){parts} FROM entity_rows e {tables} ORDER BY trueup_row"
-            return connection.execute(query).to_arrow_table()
+            return connection.sql(query).to_arrow_table()
 
 
 class DuckdbOfflineStore(DaskOfflineStore):  # type: ignore[misc]

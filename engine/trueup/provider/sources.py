@@ -87,10 +87,11 @@ def _csv(
         na_values=nulls,
         sep=str(options.get("delimiter") or ","),
         header=None if bare else 0,
-        index_col=False,
         encoding=str(options.get("encoding") or "utf-8-sig"),
         storage_options=storage,
     )
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise ValueError(f"its rows have more fields than the {len(frame.columns)} columns of its header")
     if bare and columns:
         if len(frame.columns) != len(columns):
             raise ValueError(

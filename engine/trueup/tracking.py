@@ -44,6 +44,7 @@ def client(home: Path, uri: str) -> Any:
 def _bounded() -> None:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", SECONDS)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
 
 
 @lru_cache(maxsize=8)

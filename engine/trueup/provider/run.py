@@ -90,8 +90,8 @@ def _known(inputs: Properties) -> Properties:
             return [known(v) for v in value]
         return "0" if value == UNKNOWN else value
 
-    found: Properties = known(inputs)
-    return found
+    needed = ("fingerprint", "pipeline")
+    return {k: known(v) for k, v in inputs.items() if v != UNKNOWN or k in needed}
 
 
 def _state(id: str, found: RunStatus | None) -> State:
@@ -104,7 +104,7 @@ def _state(id: str, found: RunStatus | None) -> State:
             raise ComponentError(_failed(id, found))
     going = ", ".join(s.name for s in found.steps if s.phase == "running") or "nothing yet"
     what = "was interrupted and goes on with the next apply" if found.outcome == "interrupted" else f"goes on ({going})"
-    return State(id, _outputs(id, found), f"waiting: the run {id[:12]} {what}.")
+    return State(id, _outputs(id, found), f"Waiting: the run {id[:12]} {what}.")
 
 
 def _failed(id: str, found: RunStatus) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from trueup.gates import resampling
 from trueup.gates.metrics import score
 
 
@@ -46,11 +47,18 @@ class Problem:
         return score(metric, self.actual[chosen], given.predicted[chosen], chances, self.classes, self.positive)
 
 
+BATCH = 1 << 22
+"""How many counts are held at once (32 MiB)."""
+Sampled = Callable[[Any], Any]
+
+
 def metric_bounds(
     problem: Problem, metric: str, given: Predictions, confidence: float, resamples: int, seed: int = 0
 ) -> Estimate | None:
     """A metric with its bounds; None where it is not defined."""
-    return _bounds(problem, lambda rows: problem.scored(metric, given, rows), confidence, resamples, seed)
+    return _bounds(
+        problem, problem.scored(metric, given), _sampled(problem, metric, given), confidence, resamples, seed
+    )
 
 
 def effect_bounds(
@@ -65,26 +73,50 @@ def effect_bounds(
 ) -> Estimate | None:
     """How much better the candidate is than the champion on the same rows (positive is better), with its bounds."""
     sign = -1.0 if minimize else 1.0
+    ours, theirs = problem.scored(metric, candidate), problem.scored(metric, champion)
+    ours_sampled, theirs_sampled = _sampled(problem, metric, candidate), _sampled(problem, metric, champion)
 
-    def effect(rows: Any) -> float | None:
-        ours, theirs = problem.scored(metric, candidate, rows), problem.scored(metric, champion, rows)
-        return None if ours is None or theirs is None else sign * (ours - theirs)
+    def effects(counts: Any) -> Any:
+        return sign * (ours_sampled(counts) - theirs_sampled(counts))
 
-    return _bounds(problem, effect, confidence, resamples, seed)
+    value = None if ours is None or theirs is None else sign * (ours - theirs)
+    return _bounds(problem, value, effects, confidence, resamples, seed)
+
+
+def _sampled(problem: Problem, metric: str, given: Predictions) -> Sampled:
+    """The metric of each sample, at once where `resampling` can."""
+    import numpy as np
+
+    found = resampling.many(
+        metric, problem.actual, given.predicted, given.probabilities, problem.classes, problem.positive
+    )
+    if found is not None:
+        return found
+
+    def one_by_one(counts: Any) -> Any:
+        rows = np.arange(counts.shape[1])
+        scores = [problem.scored(metric, given, np.repeat(rows, c.astype(int))) for c in counts]
+        return np.array([np.nan if s is None else s for s in scores])
+
+    return one_by_one
 
 
 def _bounds(
-    problem: Problem, measured: Callable[[Any], float | None], confidence: float, resamples: int, seed: int
+    problem: Problem, value: float | None, measured: Sampled, confidence: float, resamples: int, seed: int
 ) -> Estimate | None:
     import numpy as np
 
-    value = measured(None)
-    if value is None:
-        return None
     size = len(problem.actual)
+    if value is None or size == 0:
+        return None
     generator = np.random.default_rng(seed)
-    found = [measured(generator.integers(0, size, size)) for _ in range(resamples)]
-    known = np.array([v for v in found if v is not None])
+    batch = max(1, min(resamples, BATCH // size))
+    found = []
+    for start in range(0, resamples, batch):
+        drawn = generator.integers(0, size, (min(batch, resamples - start), size))
+        found.append(measured(np.stack([np.bincount(d, minlength=size) for d in drawn]).astype(float)))
+    known = np.concatenate(found)
+    known = known[~np.isnan(known)]
     if len(known) < resamples / 2:
         return None
     lower, upper = np.quantile(known, [1 - confidence, confidence])

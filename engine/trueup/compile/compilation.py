@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
-from trueup.compile.fields import unhonoured
+from trueup.compile.fields import refused, unhonoured
 from trueup.resolve.catalog import Catalog
 from trueup_specs.core.diagnostics import Diagnostic, Severity
 from trueup_specs.core.positions import Location
 from trueup_specs.core.references import Key
-from trueup_stacks.core.resources import Address, Resource, Stack, StackId, outputs_of
+from trueup_stacks.core.resources import Address, Resource, Stack, StackId
 from trueup_stacks.targets import TARGETS
 
 COMPILER_VERSION = "1"
@@ -62,12 +62,19 @@ def compile_catalog(catalog: Catalog) -> Compilation:
         return Compilation(diagnostics=(_no_target(catalog),))
     emitted = _Emitted()
     diagnostics: list[Diagnostic] = []
+    stopped: set[Key] = set()
     for kind, support in target.kinds.items():
+        if support.elsewhere and (documents := tuple(catalog.of_kind(kind))):
+            diagnostics.append(_elsewhere(kind, len(documents), support.elsewhere, catalog))
         for document in catalog.of_kind(kind):
             diagnostics.extend(unhonoured(document, support, catalog))
+            if refusals := tuple(refused(document, support, catalog)):
+                diagnostics.extend(refusals)
+                stopped.add(document.key)
+                continue
             emitted.by_document[document.key] = tuple(support.emit(document, catalog, emitted))
     diagnostics.extend(_not_supported(catalog, frozenset(target.kinds)))
-    diagnostics.extend(_unpromoted(catalog, emitted))
+    diagnostics.extend(_unpromoted(catalog, emitted, stopped))
     stacks = _stacks([r for found in emitted.by_document.values() for r in found])
     try:
         waves = _waves(stacks)
@@ -86,10 +93,7 @@ def _stacks(resources: list[Resource]) -> dict[StackId, Stack]:
 def _ordered(resources: list[Resource]) -> tuple[Resource, ...]:
     """Dependencies first, so that a program can make them in this order."""
     by_address = {r.address: r for r in resources}
-    graph = {
-        r.address: sorted({*r.depends_on, *(o.address for o in outputs_of(r.properties))} & set(by_address))
-        for r in resources
-    }
+    graph = {r.address: sorted({*r.depends_on, *(o.address for o in r.outputs)} & set(by_address)) for r in resources}
     return tuple(by_address[a] for a in TopologicalSorter(graph).static_order())
 
 
@@ -128,15 +132,29 @@ def _not_supported(catalog: Catalog, kinds: frozenset[str]) -> Iterator[Diagnost
         yield Diagnostic(
             "TRU2004",
             Severity.ERROR,
-            f"{key} cannot exist in environment {catalog.environment!r}: the target {catalog.settings.target!r} has no {key.kind}.",
+            f"{key} cannot exist in environment {catalog.environment!r}: the target {catalog.settings.target!r} does not support the kind {key.kind} yet.",
             Location(document.source.file),
             fix="Limit the document with metadata.environments, or choose another target.",
         )
 
 
-def _unpromoted(catalog: Catalog, emitted: _Emitted) -> Iterator[Diagnostic]:
+def _elsewhere(kind: str, number: int, reason: str, catalog: Catalog) -> Diagnostic:
+    documents = f"{number} document{'s' if number > 1 else ''} of kind {kind}"
+    return Diagnostic(
+        "TRU2007",
+        Severity.NOTE,
+        f"{documents} become nothing in environment {catalog.environment!r} (target {catalog.settings.target!r}): {reason}.",
+        _location(catalog, Key("Environment", "", catalog.environment)),
+    )
+
+
+def _unpromoted(catalog: Catalog, emitted: _Emitted, stopped: set[Key]) -> Iterator[Diagnostic]:
     for endpoint in catalog.of_kind("Endpoint"):
-        if not emitted.resources_of(endpoint.key):
+        if (
+            endpoint.key not in stopped
+            and endpoint.key in emitted.by_document
+            and not emitted.resources_of(endpoint.key)
+        ):
             yield Diagnostic(
                 "TRU2003",
                 Severity.NOTE,
@@ -151,7 +169,7 @@ def _cycle(catalog: Catalog, cycle: CycleError, stacks: Mapping[StackId, Stack])
     links = []
     for before, after in itertools.pairwise(ring):
         for resource in stacks[after].resources:
-            used = {a.stack for a in resource.depends_on} | {o.address.stack for o in outputs_of(resource.properties)}
+            used = {a.stack for a in resource.depends_on} | {o.address.stack for o in resource.outputs}
             if before in used:
                 links.append(f"{resource.origin} (in {after}) needs something of {before}")
                 break

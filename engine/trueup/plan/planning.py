@@ -21,7 +21,7 @@ from trueup_specs.core.diagnostics import Diagnostic, Severity
 from trueup_specs.core.envelope import Document
 from trueup_specs.core.positions import Location
 from trueup_specs.core.references import Key
-from trueup_stacks.core.resources import Address, Resource, StackId, encode
+from trueup_stacks.core.resources import Address, Resource, StackId
 
 _RUN = "trueup:run:Run"
 
@@ -96,7 +96,7 @@ def _former(resource: Resource, recorded: Recorded) -> RecordedResource | None:
 
 
 def _step(resource: Resource, old: RecordedResource | None, recorded: Recorded, seen: Observation) -> Step | None:
-    desired = {k: encode(v) for k, v in resource.properties.items()}
+    desired = resource.encoded
     if old is None:
         whole = (PropertyChange("", ABSENT, {k: v for k, v in desired.items() if k not in resource.options.volatile}),)
         return _made(resource, Action.CREATE, whole, recorded, reason="new")

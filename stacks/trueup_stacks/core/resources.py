@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from trueup_specs.core.fingerprints import Json, fingerprint
@@ -97,7 +98,7 @@ class Options:
     holds_data: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Resource:
     """One resource that a target emits for a document (`origin`)."""
 
@@ -107,19 +108,29 @@ class Resource:
     depends_on: tuple[Address, ...] = ()
     options: Options = field(default_factory=Options)
 
-    @property
+    @cached_property
+    def encoded(self) -> Mapping[str, Json]:
+        """The properties as JSON."""
+        return {k: encode(v) for k, v in self.properties.items()}
+
+    @cached_property
+    def outputs(self) -> tuple[Output, ...]:
+        """Every output of other resources among the properties."""
+        return tuple(outputs_of(self.properties))
+
+    @cached_property
     def fingerprint(self) -> str:
         """The digest of what the resource means: type, name and properties but metadata and volatile ones."""
         left_out = self.options.metadata | self.options.volatile
-        meaning = {k: encode(v) for k, v in self.properties.items() if k not in left_out}
+        meaning = {k: v for k, v in self.encoded.items() if k not in left_out}
         return fingerprint({"type": self.address.type, "name": self.address.name, "properties": meaning})
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The digest of all properties and dependencies: what must be equal for an apply to have nothing to do."""
         return fingerprint(
             {
-                "properties": {k: encode(v) for k, v in self.properties.items()},
+                "properties": self.encoded,
                 "dependsOn": [str(a) for a in self.depends_on],
                 "protect": self.options.protect,
                 "retain": self.options.retain,
@@ -131,32 +142,35 @@ class Resource:
         return Output(self.address, name, self.fingerprint)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stack:
     """Resources that are applied together, in an order that respects `depends_on` and outputs."""
 
     id: StackId
     resources: tuple[Resource, ...]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The digest of all resources, whatever their order."""
         return fingerprint({str(r.address): r.digest for r in self.resources})
 
     def upstream(self) -> frozenset[StackId]:
         """The other stacks that this one reads outputs of or depends on."""
-        found = {o.address.stack for r in self.resources for o in outputs_of(r.properties)}
+        found = {o.address.stack for r in self.resources for o in r.outputs}
         found |= {a.stack for r in self.resources for a in r.depends_on}
         return frozenset(found - {self.id})
 
 
 def encode(value: Value) -> Json:
     """A property value as JSON: outputs and secrets become `{"$output": …}` and `{"$secret": …}`."""
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None:
+        return value  # type: ignore[no-any-return]
     if isinstance(value, Output):
         return {"$output": {"of": str(value.address), "property": value.property, "fingerprint": value.fingerprint}}
     if isinstance(value, Secret):
         return {"$secret": {"store": value.store, "name": value.name, "key": value.key}}
-    if isinstance(value, Mapping):
+    if kind is dict or isinstance(value, Mapping):
         return {str(k): encode(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [encode(v) for v in value]
@@ -180,11 +194,15 @@ def decode(value: Json) -> Value:
 
 def outputs_of(value: Value) -> Iterator[Output]:
     """Every `Output` inside a value."""
-    if isinstance(value, Output):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from outputs_of(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from outputs_of(item)
+    values = [value]
+    while values:
+        inner = values.pop()
+        kind = type(inner)
+        if kind is str or kind is int or kind is bool or inner is None:
+            continue
+        if isinstance(inner, Output):
+            yield inner
+        elif kind is dict or isinstance(inner, Mapping):
+            values.extend(reversed(list(inner.values())))
+        elif isinstance(inner, (list, tuple)):
+            values.extend(reversed(inner))

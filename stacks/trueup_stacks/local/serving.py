@@ -7,6 +7,7 @@ from typing import Any
 
 from trueup_specs.core.envelope import Document, seconds
 from trueup_specs.core.fingerprints import fingerprint
+from trueup_specs.core.references import qualified
 from trueup_specs.kinds.endpoint.spec import EndpointSpec, Predictor, Probe
 from trueup_specs.kinds.gateway.spec import GatewayRoute, GatewaySpec, RetryPolicy
 from trueup_specs.kinds.model.spec import ModelSpec
@@ -126,7 +127,8 @@ def _endpoint_routes(
     for endpoint in catalog.of_kind("Endpoint"):
         assert isinstance(endpoint.spec, EndpointSpec)
         route = endpoint.spec.route
-        if route.gateway is None or catalog.bound(endpoint, "Gateway", route.gateway).key != document.key:
+        wanted = (document.key.namespace, document.key.name)
+        if route.gateway is None or qualified(route.gateway, endpoint.key.namespace) != wanted:
             continue
         if backend := _backend(endpoint, 100, compiled):
             routes.append(

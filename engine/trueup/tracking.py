@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,9 @@ def _bounded() -> None:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", SECONDS)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+    # What MLflow and its SQL library say of themselves is nothing that a user of Trueup can act on.
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    warnings.filterwarnings("ignore", message=".*noload.*loader strategy is deprecated")
 
 
 @lru_cache(maxsize=8)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from functools import lru_cache
@@ -47,7 +48,7 @@ def _bounded() -> None:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
     # What MLflow and its SQL library say of themselves is nothing that a user of Trueup can act on.
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*noload.*loader strategy is deprecated")
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
 
 NAME = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 """A DNS label (RFC 1123), so that a name is good in every target."""
@@ -39,6 +40,11 @@ class Reference:
 
     kind: str
     words: frozenset[str] = frozenset()
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Says in the JSON Schema what is referred to, for editors."""
+        words = "".join(f", or `{word}`" for word in sorted(self.words))
+        return {**handler(core), "description": f"A {self.kind}, as `name` or `namespace/name`{words}."}
 
 
 def qualified(text: str, namespace: str) -> tuple[str, str]:

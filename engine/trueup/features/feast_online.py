@@ -12,12 +12,15 @@ from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.infra.passthrough_provider import PassthroughProvider
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.type_map import python_values_to_proto_values
+from tqdm import tqdm
 
 from trueup.features.exports import Export
 from trueup.features.feast_store import ENTITY_KEYS
 from trueup.features.online_rows import entities, table_name
 from trueup.features.repository import ONLINE, Repository
 
+BEGINNING = datetime(1678, 1, 1, tzinfo=UTC)
+"""As early as Feast's frames of nanoseconds reach."""
 __all__ = ["drop", "entities", "materialise"]
 
 
@@ -27,7 +30,17 @@ def materialise(store: FeatureStore, repository: Repository, view: FeatureView, 
         connection.execute("PRAGMA journal_mode=WAL")
     if found.until is not None:
         until = datetime.fromisoformat(found.until) + timedelta(seconds=1)
-        store.materialize(start_date=datetime(1970, 1, 2, tzinfo=UTC), end_date=until, feature_views=[view.name])
+        # Not `store.materialize`, which prints and draws bars: this may run inside the driver, whose terminal it is.
+        store._get_provider().materialize_single_feature_view(
+            config=store.config,
+            feature_view=view,
+            start_date=BEGINNING,
+            end_date=until,
+            registry=store.registry,
+            project=store.project,
+            tqdm_builder=lambda length: tqdm(total=length, disable=True),
+        )
+        store.registry.apply_materialization(view, store.project, BEGINNING, until)
     _sweep(repository, view, found)
 
 

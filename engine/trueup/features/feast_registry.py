@@ -6,7 +6,6 @@ Each change leaves the registry with exactly one object more, changed or gone, a
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -91,12 +90,11 @@ def remove(repository: Repository, kind: str, name: str) -> None:
 
 @contextlib.contextmanager
 def _changing(repository: Repository) -> Iterator[FeatureStore]:
-    """The store under the repository's lock, quiet; the index is written at the end, also of a change that failed half way."""
+    """The store under the repository's lock; the index is written at the end, also of a change that failed half way."""
     with repository.locked():
         store = opened(repository)
         try:
-            with contextlib.redirect_stdout(io.StringIO()):
-                yield store
+            yield store
         finally:
             repository.index()
 

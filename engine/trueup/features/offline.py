@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +11,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TIME = "event_timestamp"
-ROW = "trueup_row"
 
 
 def historical(
@@ -100,8 +97,7 @@ def _joined(repository: Repository, service: str, rows: pd.DataFrame, names: lis
         return pd.DataFrame(index=range(len(rows)), columns=names, dtype=object)
     asked = asked.astype({k: "int64" for k in asked.columns if asked[k].dtype == "Int64"}).reset_index(drop=True)
     store = opened(repository)
-    with contextlib.redirect_stdout(io.StringIO()):
-        found = store.get_historical_features(asked, store.get_feature_service(service)).to_df()
+    found = store.get_historical_features(asked, store.get_feature_service(service)).to_df()
     on = list(rows.columns)
     found[TIME] = pd.to_datetime(found[TIME], utc=True).dt.as_unit("us")
     for name in on:

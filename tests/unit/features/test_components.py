@@ -7,12 +7,15 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from trueup.features.online import lookup
 from trueup.provider.catalogue import component
 from trueup.provider.component import UNKNOWN, ComponentError, State
 
@@ -296,3 +299,40 @@ def test_nothing_is_read_where_nothing_is(shop: Any) -> None:
         shop.delete(kind, inputs)
     with pytest.raises(ComponentError, match="names no feature object; write `REPO#PROJECT/NAME`"):
         shop.read("Entity", {}, "customer")
+
+
+@slow
+def test_a_kill_while_a_view_is_materialised_leaves_what_the_next_apply_finishes(shop: Any) -> None:
+    rows = [
+        {"customer": f"C{i}", "at": "2026-01-01T00:00:00Z", "made": None, "visits": i, "spent": 1.0, "city": "Bern"}
+        for i in range(20_000)
+    ]
+    _, view, service = shop.everything()
+    changed = shop.view(shop.load(rows))
+    program = (
+        "import json, pathlib, sys\n"
+        "from trueup.provider.catalogue import component\n"
+        "from trueup.provider.component import Context\n"
+        "context = Context(pathlib.Path(sys.argv[1]), sys.argv[2], lambda line: print(line, flush=True))\n"
+        "old, new = json.loads(sys.argv[3])\n"
+        "component('trueup:features:FeatureView').update(context, 'i', old, {}, new)\n"
+    )
+    urn = shop.context("FeatureView", view["name"]).urn
+    command = [sys.executable, "-c", program, str(shop.home), urn, json.dumps([view, changed])]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline().startswith("materialising 20000 entities")
+        time.sleep(0.2)
+        assert process.poll() is None, "it was killed while it worked"
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    seen = shop.read("FeatureView", changed)
+    assert seen.inputs["online"] is False, "what is not materialised is not online"
+    assert shop.read("FeatureService", service) is not None
+    shop.update("FeatureView", seen.inputs, changed)
+    assert without_nulls(shop.read("FeatureView", changed).inputs) == without_nulls(changed)
+    found = lookup(shop.repo, "shop_dev", None, "shop__churn", pd.DataFrame({"customer": ["C19999", "C2"]}))
+    assert found["visits"].tolist() == [19999, 2]

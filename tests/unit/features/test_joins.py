@@ -93,6 +93,14 @@ def test_a_look_up_sees_a_new_version_at_once_and_no_entity_that_is_gone(shop: A
     assert table(found, ["visits", "spent", "city"]) == [[7, 7.5, "Chur"], [None, None, None]]
 
 
+def test_nothing_is_printed_on_the_terminal_of_the_driver(shop: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    shop.everything()
+    frame = pd.DataFrame({"customer": ["C1"], "asked": ["2026-01-02"], "bought": pd.to_datetime(["2026-01-02"])})
+    historical(shop.repo, "shop_dev", None, "shop__churn", frame, "asked")
+    lookup(shop.repo, "shop_dev", None, "shop__churn", frame)
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("kind", ["string", "int64"])
 def test_keys_are_compared_in_the_entitys_type(kind: str, shop: Any) -> None:
     rows = [{"customer": "7", "at": "2026-01-01T00:00:00Z", "made": None, "visits": 1, "spent": 1.0, "city": "Bern"}]

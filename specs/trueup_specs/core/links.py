@@ -96,3 +96,24 @@ def references(document: Document) -> Iterator[Link]:
         for path, kind, text in _walk(("model", type(model)), model, (part,)):
             namespace, name = qualified(text, document.key.namespace)
             yield Link(path, Key(kind, "" if kind in WORKSPACE_KINDS else namespace, name))
+
+
+def referable(model: type[BaseModel], path: str = "spec") -> Iterator[tuple[str, str]]:
+    """Where a model's values may refer to documents, and of which kind: (`spec.steps[].inputs`, `Dataset`). For documentation."""
+    for _, alias, node in _plan(model):
+        yield from _places(node, f"{path}.{alias}")
+
+
+def _places(node: _Node, path: str) -> Iterator[tuple[str, str]]:
+    tag, inner = node
+    if tag == "ref":
+        yield path, inner.kind
+    elif tag == "any":
+        for option in inner:
+            yield from _places(option, path)
+    elif tag == "list":
+        yield from _places(inner, f"{path}[]")
+    elif tag == "map":
+        yield from _places(inner, f"{path}.NAME")
+    else:
+        yield from referable(inner, path)

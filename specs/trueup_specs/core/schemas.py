@@ -135,7 +135,7 @@ def _document(name: str, definitions: Json, prefix: str) -> Json:
 
 def _placed(model: type[SpecModel], definitions: Json, prefix: str) -> Json:
     """Puts a model's schema and all that it refers to into `definitions`; gives the reference to it."""
-    for name, definition in _definitions(model).items():
+    for name, definition in definitions_of(model).items():
         definitions[f"{prefix}{name}"] = _renamed(definition, prefix)
     return {"$ref": f"#/$defs/{prefix}{model.__name__}"}
 
@@ -145,7 +145,7 @@ def _patches(definitions: Json, prefix: str) -> list[Json]:
     found = []
     for name in OVERLAYABLE:
         model = KINDS[name].spec
-        patched = patching(_definitions(model), model.__name__)
+        patched = patching(definitions_of(model), model.__name__)
         for key, definition in patched.items():
             definitions[f"{prefix}{name}.{key}"] = _renamed(definition, f"{prefix}{name}.")
         patch = {"$ref": f"#/$defs/{prefix}{name}.{model.__name__}.patch"}
@@ -163,8 +163,8 @@ def _patches(definitions: Json, prefix: str) -> list[Json]:
 
 
 @functools.cache
-def _definitions(model: type[SpecModel]) -> Json:
-    """A model's schema among those of the models that it holds, by class name."""
+def definitions_of(model: type[SpecModel]) -> Json:
+    """A model's schema among those of the models that it holds, by class name. Also what the documentation is made from."""
     whole = _tidy(model.model_json_schema(by_alias=True, schema_generator=_Generator))
     inner: Json = whole.pop("$defs", {})
     return {model.__name__: whole, **dict(sorted(inner.items()))}

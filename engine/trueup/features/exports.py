@@ -1,6 +1,6 @@
 """Exports of table versions: the rows of one Delta version, in a view's types, as the Parquet file that Feast reads.
 
-Used by `feast_registry`. An export is never changed: its name says which version of which table it holds, in which types.
+Used by `feast.registry`. An export is never changed: its name says which version of which table it holds, in which types.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Export:
     dropped: int = 0
 
     def described(self) -> dict[str, Any]:
-        """As `feast_definitions.view` takes it."""
+        """As `feast.definitions.view` takes it."""
         return {"path": self.path, "rows": self.rows, "entities": self.entities, "until": self.until}
 
 

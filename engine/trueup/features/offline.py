@@ -89,7 +89,7 @@ def _joined(repository: Repository, service: str, rows: pd.DataFrame, names: lis
     """One row per entity row, in order. Feast sees each pair of entity and time once, and none without a value."""
     import pandas as pd
 
-    from trueup.features.feast_store import opened
+    from trueup.features.feast.store import opened
 
     whole = rows.dropna()
     asked = whole.drop_duplicates()

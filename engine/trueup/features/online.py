@@ -73,7 +73,7 @@ def _opened(repository: Repository, service: str) -> _Opened:
     mark = (status.st_mtime_ns, status.st_ino, status.st_size)
     kept = _kept.services.get((repository, service))
     if kept is None or kept.mark != mark:
-        from trueup.features.feast_store import opened
+        from trueup.features.feast.store import opened
 
         known, store = required(repository, service), opened(repository)
         kept = _Opened(

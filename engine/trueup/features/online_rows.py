@@ -1,4 +1,4 @@
-"""How many entities a view has in the SQLite online store, without Feast. Used by the provider's `read` and by `feast_online`."""
+"""How many entities a view has in the SQLite online store, without Feast. Used by the provider's `read` and by `feast.online`."""
 
 from __future__ import annotations
 

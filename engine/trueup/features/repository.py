@@ -19,7 +19,7 @@ LOCK_SECONDS = 600.0
 INDEX_FORMAT = 1
 
 Definitions = dict[str, dict[str, dict[str, Any]]]
-"""`entities`, `views`, `services` → name → definition as plain values (`feast_definitions`)."""
+"""`entities`, `views`, `services` → name → definition as plain values (`feast.definitions`)."""
 
 
 class FeatureError(Exception):
@@ -74,7 +74,7 @@ class Repository:
 
     def index(self) -> Definitions:
         """Reads the registry through Feast and keeps what it says. The caller holds the lock."""
-        from trueup.features.feast_registry import all_definitions
+        from trueup.features.feast.registry import all_definitions
 
         digest, found = self.digest(), all_definitions(self)
         value = {"format": INDEX_FORMAT, "project": self.project, "digest": digest, "definitions": found}

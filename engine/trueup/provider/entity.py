@@ -52,14 +52,14 @@ class Entity:
         """Takes it out of the registry, and nothing else."""
         where = objects.placed(id, inputs)
         if objects.registered(context, "entities", where) is not None:
-            from trueup.features.feast_registry import remove
+            from trueup.features.feast.registry import remove
 
             with objects.speaking():
                 remove(objects.repository(context, where), "entities", str(where["name"]))
 
     def _put(self, context: Context, inputs: Properties) -> State:
         with objects.speaking():
-            from trueup.features.feast_registry import put_entity
+            from trueup.features.feast.registry import put_entity
 
             put_entity(objects.repository(context, inputs), inputs, context.urn)
         return State(objects.identity(inputs), {"name": inputs["name"]})

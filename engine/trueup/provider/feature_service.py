@@ -66,14 +66,14 @@ class FeatureService:
         """Takes it out of the registry, and nothing else."""
         where = objects.placed(id, inputs)
         if objects.registered(context, "services", where) is not None:
-            from trueup.features.feast_registry import remove
+            from trueup.features.feast.registry import remove
 
             with objects.speaking():
                 remove(objects.repository(context, where), "services", str(where["name"]))
 
     def _put(self, context: Context, inputs: Properties) -> State:
         with objects.speaking():
-            from trueup.features.feast_registry import put_service
+            from trueup.features.feast.registry import put_service
 
             found = put_service(objects.repository(context, inputs), inputs, context.urn)
         return State(objects.identity(inputs), _outputs(found))

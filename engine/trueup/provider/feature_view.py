@@ -73,7 +73,7 @@ class FeatureView:
         """Takes it out of the registry and the online store, with its exports, and nothing else."""
         where = objects.placed(id, inputs)
         if objects.registered(context, "views", where) is not None:
-            from trueup.features.feast_registry import remove
+            from trueup.features.feast.registry import remove
 
             with objects.speaking():
                 remove(objects.repository(context, where), "views", str(where["name"]))
@@ -84,7 +84,7 @@ class FeatureView:
         except ValueError as error:
             raise ComponentError(f"The table's place is refused: {error}.") from error
         with objects.speaking():
-            from trueup.features.feast_registry import put_view
+            from trueup.features.feast.registry import put_view
 
             found = put_view(objects.repository(context, inputs), inputs, context.urn, uri, context.log)
         return State(objects.identity(inputs), _outputs(found))

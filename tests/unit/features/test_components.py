@@ -39,7 +39,7 @@ def without_nulls(value: Any) -> Any:
 
 
 @slow
-@pytest.mark.capability("data-operations/centralized-feature-store", by="trueup.features.feast_registry:put_entity")
+@pytest.mark.capability("data-operations/centralized-feature-store", by="trueup.features.feast.registry:put_entity")
 def test_what_is_registered_is_read_back_as_its_inputs(shop: Any) -> None:
     done = tried(shop.everything)
     assert isinstance(done, tuple), done
@@ -77,7 +77,7 @@ def test_reading_what_did_not_change_imports_no_feast(shop: Any) -> None:
 def test_a_definition_changed_by_another_is_drift_and_is_healed(shop: Any) -> None:
     from feast import FeatureService
 
-    from trueup.features.feast_store import opened
+    from trueup.features.feast.store import opened
     from trueup.features.repository import Repository
 
     entity, view, service = shop.everything()

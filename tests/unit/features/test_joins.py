@@ -66,7 +66,7 @@ def test_each_row_gets_what_was_known_at_its_time(offline: str, shops: Callable[
     ]
 
 
-@pytest.mark.capability("data-operations/feature-pipeline", by="trueup.features.feast_online:materialise")
+@pytest.mark.capability("data-operations/feature-pipeline", by="trueup.features.feast.online:materialise")
 def test_the_newest_values_are_looked_up_in_the_order_of_the_request(shop: Any) -> None:
     shop.everything()
     asked = pd.DataFrame({"customer": ["C2", "C3", None, "C1", "C2"]}, index=[9, 8, 7, 6, 5])

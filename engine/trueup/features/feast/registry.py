@@ -13,8 +13,9 @@ from feast import FeatureStore, FeatureView
 from feast.errors import FeastObjectNotFoundException
 from feast.feature_view import DUMMY_ENTITY_NAME
 
-from trueup.features import exports, feast_definitions, feast_online
-from trueup.features.feast_store import opened
+from trueup.features import exports
+from trueup.features.feast import definitions, online
+from trueup.features.feast.store import opened
 from trueup.features.repository import Definitions, FeatureError, Repository
 
 Log = Callable[[str], None]
@@ -24,13 +25,13 @@ def all_definitions(repository: Repository) -> Definitions:
     """Everything that is registered, as plain values."""
     store = opened(repository)
     entities = {
-        e.name: feast_definitions.of_entity(e)
+        e.name: definitions.of_entity(e)
         for e in store.registry.list_entities(repository.project)
         if e.name != DUMMY_ENTITY_NAME
     }
-    views = {v.name: feast_definitions.of_view(v) for v in store.registry.list_feature_views(repository.project)}
+    views = {v.name: definitions.of_view(v) for v in store.registry.list_feature_views(repository.project)}
     services = {
-        s.name: feast_definitions.of_service(s, views) for s in store.registry.list_feature_services(repository.project)
+        s.name: definitions.of_service(s, views) for s in store.registry.list_feature_services(repository.project)
     }
     return {"entities": entities, "views": views, "services": services}
 
@@ -38,7 +39,7 @@ def all_definitions(repository: Repository) -> Definitions:
 def put_entity(repository: Repository, inputs: Mapping[str, Any], urn: str) -> dict[str, Any]:
     """Registers an entity."""
     with _changing(repository) as store:
-        store.apply([feast_definitions.entity(inputs, urn)])
+        store.apply([definitions.entity(inputs, urn)])
     return repository.definitions()["entities"][inputs["name"]]
 
 
@@ -46,14 +47,14 @@ def put_view(repository: Repository, inputs: Mapping[str, Any], urn: str, uri: s
     """Registers a view over the table version at `uri`, brings its services up to date, and materialises it where it is online."""
     with _changing(repository) as store:
         entities = [_entity(store, name, inputs["name"]) for name in inputs["entities"]]
-        keys = {e["inputs"]["joinKey"]: e["inputs"]["valueType"] for e in map(feast_definitions.of_entity, entities)}
+        keys = {e["inputs"]["joinKey"]: e["inputs"]["valueType"] for e in map(definitions.of_entity, entities)}
         found = exports.export(repository, inputs, uri, keys)
         if found.dropped:
             log(f"warning: {found.dropped} rows have no entity or no time, and are no features")
         before = _registered(store, inputs["name"])
-        view = feast_definitions.view(inputs, urn, entities, found.described())
-        if before is not None and before.tags.get(feast_definitions.ONLINE) and inputs.get("online"):
-            view.tags[feast_definitions.ONLINE] = before.tags[feast_definitions.ONLINE]
+        view = definitions.view(inputs, urn, entities, found.described())
+        if before is not None and before.tags.get(definitions.ONLINE) and inputs.get("online"):
+            view.tags[definitions.ONLINE] = before.tags[definitions.ONLINE]
         store.apply([view])
         _follow(store, repository, inputs["name"])
         _serve(store, repository, inputs, found, log)
@@ -80,7 +81,7 @@ def remove(repository: Repository, kind: str, name: str) -> None:
                 store.registry.delete_feature_service(name, repository.project)
             case "views":
                 view = store.registry.get_feature_view(name, repository.project)
-                feast_online.drop(store, view)
+                online.drop(store, view)
                 store.registry.delete_feature_view(name, repository.project)
                 with contextlib.suppress(FeastObjectNotFoundException):
                     store.registry.delete_data_source(name, repository.project)
@@ -129,7 +130,7 @@ def _service(store: FeatureStore, inputs: Mapping[str, Any], urn: str) -> Any:
                 f"The feature service {inputs['name']} uses {', '.join(absent)} of the view {part['view']}, which has {', '.join(there)}."
             )
         views[part["view"]] = view
-    service = feast_definitions.service(inputs, urn, views)
+    service = definitions.service(inputs, urn, views)
     names = [f.name for p in service.feature_view_projections for f in p.features]
     if twice := sorted({n for n in names if names.count(n) > 1}):
         raise FeatureError(
@@ -143,9 +144,9 @@ def _follow(store: FeatureStore, repository: Repository, view: str) -> None:
     """Services that take all features of a view get the view's new ones."""
     for service in store.registry.list_feature_services(repository.project):
         if any(p.name == view for p in service.feature_view_projections):
-            inputs = feast_definitions.declared(service)
+            inputs = definitions.declared(service)
             if inputs is not None:
-                store.apply([_service(store, inputs, service.tags.get(feast_definitions.URN, ""))])
+                store.apply([_service(store, inputs, service.tags.get(definitions.URN, ""))])
 
 
 def _serve(
@@ -154,15 +155,12 @@ def _serve(
     """The online store holds what the export holds, or nothing where the view is not online."""
     view = store.registry.get_feature_view(inputs["name"], repository.project)
     if not inputs.get("online"):
-        feast_online.drop(store, view)
+        online.drop(store, view)
         return
-    if (
-        view.tags.get(feast_definitions.ONLINE) == found.path
-        and feast_online.entities(repository, view.name) == found.entities
-    ):
+    if view.tags.get(definitions.ONLINE) == found.path and online.entities(repository, view.name) == found.entities:
         return
     log(f"materialising {found.entities} entities")
-    feast_online.materialise(store, repository, view, found)
+    online.materialise(store, repository, view, found)
     view = store.registry.get_feature_view(inputs["name"], repository.project)
-    view.tags[feast_definitions.ONLINE] = found.path
+    view.tags[definitions.ONLINE] = found.path
     store.registry.apply_feature_view(view, repository.project)

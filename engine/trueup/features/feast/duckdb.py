@@ -21,7 +21,7 @@ TIME = "event_timestamp"
 class DuckdbOfflineStoreConfig(DaskOfflineStoreConfig):  # type: ignore[misc]
     """The store's configuration: it has none."""
 
-    type: Literal["trueup.features.feast_duckdb.DuckdbOfflineStore"] = "trueup.features.feast_duckdb.DuckdbOfflineStore"
+    type: Literal["trueup.features.feast.duckdb.DuckdbOfflineStore"] = "trueup.features.feast.duckdb.DuckdbOfflineStore"
 
 
 class DuckdbRetrievalJob(RetrievalJob):  # type: ignore[misc]

@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("FEAST_USAGE", "False")
-
 from feast import FeatureStore, RepoConfig
 from feast.infra.registry.file import FileRegistryStore
 from feast.repo_config import RegistryConfig
@@ -15,8 +13,8 @@ from google.protobuf.message import DecodeError
 
 from trueup.features.repository import ONLINE, REGISTRY, FeatureError, Repository
 
-OFFLINE = {"file": "dask", "duckdb": "trueup.features.feast_duckdb.DuckdbOfflineStore"}
-ATOMIC = "trueup.features.feast_store.AtomicRegistryStore"
+OFFLINE = {"file": "dask", "duckdb": "trueup.features.feast.duckdb.DuckdbOfflineStore"}
+ATOMIC = "trueup.features.feast.store.AtomicRegistryStore"
 ENTITY_KEYS = 3
 """Feast's current form of entity keys in online stores."""
 

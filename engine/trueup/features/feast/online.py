@@ -1,4 +1,4 @@
-"""What the online store holds of a view. Called by `feast_registry` under the repository's lock; `online_rows` has what needs no Feast."""
+"""What the online store holds of a view. Called by `feast.registry` under the repository's lock; `online_rows` has what needs no Feast."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.infra.passthrough_provider import PassthroughProvider
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.type_map import python_values_to_proto_values
-from tqdm import tqdm
+from tqdm import tqdm  # type: ignore[import-untyped]
 
 from trueup.features.exports import Export
-from trueup.features.feast_store import ENTITY_KEYS
+from trueup.features.feast.store import ENTITY_KEYS
 from trueup.features.online_rows import entities, table_name
 from trueup.features.repository import ONLINE, Repository
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -297,7 +295,7 @@ def test_a_kill_in_the_middle_of_a_load_leaves_no_half_version(context: Context,
                 time.sleep(0.002)
             time.sleep(delay)
         finally:
-            os.kill(process.pid, signal.SIGKILL)
+            process.kill()
             process.wait()
             process.stdout.close()
         live = Table().read(context, URI, asked, {})

@@ -2,10 +2,12 @@
 
 What a version is: an MLflow model of the flavors `sklearn` and `python_function` in the run's artifact `model`, so that any process with
 the packages of its `requirements.txt` serves it by `mlflow.pyfunc.load_model("models:/NAME/VERSION")` (predictions) or
-`mlflow.sklearn.load_model` (a scikit-learn pipeline that takes the raw columns, with `predict_proba` where the estimator has it). Its
-signature names and types the columns it takes, without the label; its input example are rows that it was fitted on; its metadata
-`trueup` has `task`, `label`, `classes` (in the order of the probabilities) and `positive`. The lock file is the run's artifact
-`environment/`. Tags of the version: `trueup.fingerprint`, `trueup.commit`, `trueup.code`, `trueup.lock`, `trueup.label`,
+`mlflow.sklearn.load_model` (a scikit-learn pipeline that takes the raw columns, with `predict_proba` where the estimator has it).
+
+Its signature names and types the columns it takes, without the label. A whole number with missing values is a `double`, and `pyfunc`
+refuses 64-bit integers for one, so rows from JSON are cast to the signature's types first. Its input example are rows that it was fitted
+on; its metadata `trueup` has `task`, `label`, `classes` (in the order of the probabilities) and `positive`. The lock file is the run's
+artifact `environment/`. Tags of the version: `trueup.fingerprint`, `trueup.commit`, `trueup.code`, `trueup.lock`, `trueup.label`,
 `trueup.task`, and `trueup.data.DATASET`, which is `URI@VERSION` of each dataset.
 """
 

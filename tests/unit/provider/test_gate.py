@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from trueup import tracking
 from trueup.gates import evaluations
 from trueup.provider.component import ComponentError, Context, State
 from trueup.provider.gate import Gate
+from trueup.views import outcomes
+from trueup_stacks.core.resources import Address, StackId
 
 pytestmark = pytest.mark.slow
 URN = "urn:pulumi:dev.credit.model::demo::trueup:run:Gate::risk"
@@ -25,8 +30,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
-
-    from trueup.provider import tracking
 
     home = tmp_path_factory.mktemp("home")
     frame = pd.read_csv(CREDIT)[
@@ -117,6 +120,7 @@ def test_passes_only_what_surely_reaches_its_threshold(home: Path) -> None:
     assert unsure.not_ready is not None and "between the bounds" in unsure.not_ready
 
 
+@pytest.mark.capability("model-development/automated-quality-checks", by="trueup.gates.checks:holds")
 def test_holds_what_is_worse_and_keeps_the_accepted_version(home: Path) -> None:
     first = judged(home, inputs(2, AUC, BETTER))
     assert "first version" in first.outputs["evidence"][1]["text"]
@@ -126,6 +130,7 @@ def test_holds_what_is_worse_and_keeps_the_accepted_version(home: Path) -> None:
     assert found["verdict"] == "fail" and found["upper"] < 0.01 and found["championVersion"] == 2
 
 
+@pytest.mark.capability("model-development/performance-benchmarking", by="trueup.gates.statistics:effect_bounds")
 def test_accepts_what_surely_beats_the_champion(home: Path) -> None:
     first = judged(home, inputs(1))
     assert first.outputs["acceptedVersion"] == 1
@@ -178,6 +183,66 @@ def test_a_reported_metric_is_judged_by_its_value(home: Path) -> None:
     assert judged(home, inputs(2, {"metric": "rows", "threshold": 2000, "test": "none"})).outputs["verdict"] == "held"
     unknown = judged(home, inputs(2, {"metric": "loss", "threshold": 1}))
     assert "evaluate.rows" in unknown.outputs["evidence"][0]["text"]
+
+
+def test_compares_with_another_model_on_rows_of_a_table(home: Path) -> None:
+    from deltalake import write_deltalake
+
+    client = tracking.client(home, "home:registry")
+    client.create_registered_model("credit.baseline")
+    weak = client.get_model_version("credit.risk", "1")
+    client.create_model_version("credit.baseline", weak.source, run_id=weak.run_id)
+    rows = pd.read_parquet(home / "runs" / "holdout.parquet").head(700)
+    write_deltalake(str(home / "tables" / "fresh"), rows)
+    write_deltalake(str(home / "tables" / "fresh"), rows.head(3), mode="overwrite")
+    table = {"uri": "home:tables/fresh", "version": 0}
+    state = judged(home, inputs(2, BETTER, compareTo="credit.baseline", dataset=table))
+    (found,) = state.outputs["evidence"]
+    assert (state.outputs["verdict"], found["samples"]) == ("passed", 700)
+    assert "version 1 of credit.baseline" in found["text"]
+    nobody = judged(home, inputs(2, BETTER, compareTo="credit.nobody", dataset=table))
+    assert (
+        nobody.outputs["verdict"] == "held" and "credit.nobody has no version" in nobody.outputs["evidence"][0]["text"]
+    )
+
+
+def test_a_new_gate_finds_the_champion_in_the_registry(home: Path) -> None:
+    client = tracking.client(home, "home:registry")
+    client.set_registered_model_alias("credit.risk", "dev-champion", "2")
+    try:
+        held = judged(home, inputs(4, BETTER))
+        assert (held.outputs["verdict"], held.outputs["acceptedVersion"], held.outputs["championVersion"]) == (
+            "held",
+            2,
+            2,
+        )
+        text = "\n".join(
+            outcomes.gate_lines(Address(StackId("dev", "credit", "model"), "trueup:run:Gate", "risk"), held.outputs)
+        )
+        assert "version 4 did not pass its gates; version 2 stays in use" in text
+        assert "FAIL" in text and "worse than" in text
+    finally:
+        client.delete_registered_model_alias("credit.risk", "dev-champion")
+
+
+def test_the_process_that_judges_sees_no_credentials(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "secret")
+    seen: list[Any] = []
+    real = subprocess.Popen
+    monkeypatch.setattr(evaluations.subprocess, "Popen", lambda *a, **k: seen.append(k["env"]) or real(*a, **k))
+    given = inputs(2, {"metric": "accuracy", "threshold": 0.11})
+    assert judged(home, given).outputs["verdict"] == "passed"
+    (environment,) = seen
+    assert "PULUMI_CONFIG_PASSPHRASE" not in environment
+    assert environment["HOME"] != os.environ.get("HOME")
+
+
+def test_too_little_time_and_a_cancelled_apply_are_said(home: Path) -> None:
+    given = inputs(2, {"metric": "accuracy", "threshold": 0.12}, applyWaitSeconds=0.2)
+    with pytest.raises(ComponentError, match="longer than"):
+        judged(home, given)
+    with pytest.raises(ComponentError, match="cancelled"):
+        GATE.create(Context(home, URN, cancelled=lambda: True), given)
 
 
 def test_a_run_without_a_version_is_refused(home: Path) -> None:

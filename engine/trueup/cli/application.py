@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import typer
 
 from trueup.cli import audit, author, ci, demo, look, loop, operate
@@ -41,6 +44,7 @@ for panel, commands in {
     MORE: (demo.demo, demo.doctor),
 }.items():
     for command in commands:
-        app.command(command.__name__.strip("_"), rich_help_panel=panel)(command)
+        register: Callable[[Any], Any] = app.command(command.__name__.strip("_"), rich_help_panel=panel)
+        register(command)
 app.add_typer(audit.app, name="audit", rich_help_panel=LOOK)
 app.add_typer(ci.app, name="ci", rich_help_panel=LOOP)

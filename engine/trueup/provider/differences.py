@@ -16,8 +16,8 @@ def paths(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Kind]]:
             yield from pair(old.get(name), new.get(name), name in old, name in new, join(path, name))
     elif isinstance(old, list) and isinstance(new, list):
         for i in range(max(len(old), len(new))):
-            left, right = old[i : i + 1], new[i : i + 1]
-            yield from pair(*(left or [None]), *(right or [None]), bool(left), bool(right), f"{path}[{i}]")
+            left, right = (v[i] if i < len(v) else None for v in (old, new))
+            yield from pair(left, right, i < len(old), i < len(new), f"{path}[{i}]")
     elif type(old) is not type(new) or old != new:
         yield path, "update"
 

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 HOME = "TRUEUP_PROVIDER_HOME"
 """The environment variable with the workspace's home (`trueup.places.home`), which no property says."""
@@ -21,7 +22,9 @@ def run() -> None:
         fail("Pulumi starts pulumi-resource-trueup with the address of its engine; it is no command for people.")
     home = os.environ.get(HOME)
     if not home:
-        fail(f"Set {HOME} to the workspace's home folder (`trueup doctor` prints it), or use `trueup apply`, which does it.")
+        fail(
+            f"Set {HOME} to the workspace's home folder (`trueup doctor` prints it), or use `trueup apply`, which does it."
+        )
     if not Path(home).is_absolute():
         fail(f"{HOME} is {home!r}, which is not an absolute path; `trueup doctor` prints the right one.")
     from trueup.provider.server import serve
@@ -41,7 +44,7 @@ def run() -> None:
     os._exit(0)
 
 
-def fail(message: str) -> None:
+def fail(message: str) -> NoReturn:
     """Ends the process with a sentence that Pulumi shows."""
     sys.stderr.write(f"pulumi-resource-trueup: {message}\n")
     raise SystemExit(1)

@@ -43,7 +43,7 @@ class NotReady(Exception):
         self.detail = detail
 
 
-class Servicer(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc]
+class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     """One provider process as the engine sees it. Serves one stack operation at a time."""
 
     def __init__(self, home: Path, engine: str = "") -> None:
@@ -131,7 +131,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc
             guard.component.delete(guard.context, request.id, inputs, properties(request.properties))
             return Empty()
 
-    def say(self, urn: str, text: str, severity: int = engine_pb2.INFO) -> None:
+    def say(self, urn: str, text: str, severity: Any = engine_pb2.INFO) -> None:
         """Shows a line beside the resource; progress is never a reason to fail."""
         with suppress(grpc.RpcError, ValueError):
             if not self.engine:
@@ -195,7 +195,9 @@ class Guard:
     def __enter__(self) -> Guard:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is None:
             return
         if isinstance(error, NotReady):
@@ -211,7 +213,9 @@ class Guard:
             where = "".join(traceback.format_exception(error))
             self._servicer.say(self._urn, self.secrets.scrub(where), engine_pb2.DEBUG)
             text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            self._fail(self.secrets.scrub(f"This is a bug of Trueup's provider in {self._type}, please report it: {text}"))
+            self._fail(
+                self.secrets.scrub(f"This is a bug of Trueup's provider in {self._type}, please report it: {text}")
+            )
 
     def _fail(self, message: str, *details: Any) -> NoReturn:
         status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=message)

@@ -44,7 +44,8 @@ def secret_of(value: Value) -> Value | None:
     """What a secret holds; None for a value that is none."""
     fields = value.struct_value.fields
     if SIGNATURE in fields and fields[SIGNATURE].string_value == SECRET:
-        return fields["value"]
+        held: Value = fields["value"]
+        return held
     return None
 
 

@@ -101,7 +101,7 @@ class Bucket:
 
     def _write(self, context: Context, inputs: Properties, id: str) -> State:
         folder = self._folder(context, inputs["uri"])
-        manifest = {"urn": context.urn, **{k: inputs[k] for k in ("versioning", "forceDestroy") if k in inputs}}
+        manifest: Properties = {"urn": context.urn, **{k: inputs[k] for k in ("versioning", "forceDestroy") if k in inputs}}
         try:
             folder.mkdir(parents=True, exist_ok=True)
             fresh = folder / (MANIFEST + ".new")

@@ -47,6 +47,7 @@ def _bounded() -> None:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", SECONDS)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # What MLflow and its SQL library say of themselves is nothing that a user of Trueup can act on.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*noload.*loader strategy is deprecated")

@@ -52,9 +52,7 @@ def program(
     return declare
 
 
-def check_upstream(
-    stack: Stack, upstream: Mapping[Address, Mapping[str, Any]], unknown: AbstractSet[Address]
-) -> None:
+def check_upstream(stack: Stack, upstream: Mapping[Address, Mapping[str, Any]], unknown: AbstractSet[Address]) -> None:
     """Raises MissingUpstream, naming every output of another stack that is neither there nor unknown."""
     inside = {r.address for r in stack.resources}
     missing = [
@@ -118,6 +116,7 @@ class _World:
         return pulumi.ResourceOptions(
             protect=given.protect or None,
             retain_on_delete=given.retain or None,
+            import_=given.import_id or None,
             aliases=[pulumi.Alias(name=a.name, type_=a.type) for a in given.moved_from],
             depends_on=[self.objects[a] for a in resource.depends_on if a in self.objects],
             delete_before_replace=not resource.address.type.startswith(ADOPTS_BESIDE),

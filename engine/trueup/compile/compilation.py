@@ -132,7 +132,8 @@ def _not_supported(catalog: Catalog, kinds: frozenset[str]) -> Iterator[Diagnost
         yield Diagnostic(
             "TRU2004",
             Severity.ERROR,
-            f"{key} cannot exist in environment {catalog.environment!r}: the target {catalog.settings.target!r} does not support the kind {key.kind} yet.",
+            f"{key} cannot exist in environment {catalog.environment!r}: "
+            f"the target {catalog.settings.target!r} does not support the kind {key.kind} yet.",
             Location(document.source.file),
             fix="Limit the document with metadata.environments, or choose another target.",
         )

@@ -15,18 +15,31 @@ from trueup_stacks.core.targets import KindSupport
 
 
 def unhonoured(document: Document, support: KindSupport, catalog: Catalog) -> Iterator[Diagnostic]:
-    """An error for each field that is set, differs from its default, and that the target does not honour."""
+    """An error (a warning where harmless) for each field that is set to other than its default and that the target does not honour."""
     for field in support.unhonoured:
         parts = field.path.removeprefix("spec.").split(".")
         if any(_is_set(document.spec, parts)):
             yield Diagnostic(
                 "TRU2002",
-                Severity.ERROR,
+                Severity.WARNING if field.harmless else Severity.ERROR,
                 f"{document.key} sets {field.path}, which the target {catalog.settings.target!r} cannot honour.",
                 Location(document.source.file),
                 detail=f"{field.reason[:1].upper()}{field.reason[1:]}.",
                 fix=f"Remove it, or set it in an Overlay of environments with another target than {catalog.environment!r}'s.",
             )
+
+
+def refused(document: Document, support: KindSupport, catalog: Catalog) -> Iterator[Diagnostic]:
+    """An error for each reason that the target cannot make anything of the document as it stands."""
+    for refusal in support.refuse(document, catalog):
+        yield Diagnostic(
+            "TRU2006",
+            Severity.ERROR,
+            f"{document.key} cannot be made on the target {catalog.settings.target!r}: {refusal.reason}.",
+            Location(document.source.file),
+            detail=f"It is about {refusal.path}.",
+            fix=refusal.fix,
+        )
 
 
 def _is_set(value: Any, parts: list[str]) -> Iterator[bool]:

@@ -59,6 +59,11 @@ OTHERS: Mapping[str, tuple[str, str]] = {
     ),
     "TRU2004": ("A kind must be one that the target has.", "Limit the document with metadata.environments."),
     "TRU2005": ("Stacks must not depend on each other in a circle.", "None of them could be applied first."),
+    "TRU2006": ("A document must have what its target needs.", "Nothing could be made of it as it stands."),
+    "TRU2007": (
+        "Some kinds become nothing on a target, since they are used in another environment.",
+        "It is not an error: their documents may stay.",
+    ),
     "TRU2101": ("A column that a model uses must stay.", "The model in use was trained on it, and callers send it."),
     "TRU2102": ("What is protected is not deleted or replaced.", "Take the protection away in an apply of its own."),
 }

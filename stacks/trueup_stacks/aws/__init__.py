@@ -1,0 +1,1 @@
+"""The target `aws`: resources of `pulumi_aws`."""

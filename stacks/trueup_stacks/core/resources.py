@@ -96,6 +96,8 @@ class Options:
     volatile: frozenset[str] = frozenset()
     """Top-level properties that may change without approval (wait times, `latest` data); never part of the fingerprint."""
     holds_data: bool = False
+    import_id: str = ""
+    """The id of a real thing that is taken over instead of made (`trueup import`)."""
 
 
 @dataclass(frozen=True)

@@ -87,11 +87,32 @@ Emit = Callable[[Document, Catalog, Compiled], Iterable[Resource]]
 
 @dataclass(frozen=True, slots=True)
 class Unhonoured:
-    """A field that a target cannot honour: setting it to anything but its default is an error at plan."""
+    """A field that a target cannot honour: setting it to anything but its default is said at plan."""
 
     path: str
     """Dotted, with `[]` for any item: `spec.predictor.image`, `spec.lifecycle[].transitions`."""
     reason: str
+    harmless: bool = False
+    """A warning and not an error: what is deployed is as it should be, and only later convenience is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a target cannot make anything of one document as it stands: an error at plan."""
+
+    path: str
+    """The dotted field that is wrong or lacking."""
+    reason: str
+    """A full sentence without its full stop."""
+    fix: str
+
+
+Refuse = Callable[[Document, Catalog], Iterable[Refusal]]
+
+
+def accept(document: Document, catalog: Catalog) -> Iterable[Refusal]:
+    """Refuses nothing."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +123,15 @@ class KindSupport:
     unhonoured: tuple[Unhonoured, ...] = ()
     no_resource: tuple[str, ...] = ()
     """Dotted fields that Trueup itself acts on (promotion, gates' verdicts, …) and that become no property."""
+    refuse: Refuse = accept
+    """Asked first: what it refuses is not emitted."""
+    elsewhere: str = ""
+    """Why the kind becomes nothing on this target although it may be there, as a clause; a note at plan says so."""
+
+
+def nothing(document: Document, catalog: Catalog, compiled: Compiled) -> Iterable[Resource]:
+    """Emits nothing: a kind that other kinds read, or that is used elsewhere."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The target `kubernetes`: resources of `pulumi_kubernetes`."""

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from trueup_specs.core.envelope import Document
-from trueup_stacks.core.resources import Resource
-from trueup_stacks.core.targets import Catalog, Compiled, KindSupport, Target, Unhonoured
+from trueup_stacks.core.targets import KindSupport, Target, Unhonoured, nothing
 from trueup_stacks.local import data, model, serving
-
-
-def _nothing(document: Document, catalog: Catalog, compiled: Compiled) -> Iterable[Resource]:
-    """A kind that other kinds read and that becomes no resource of its own."""
-    return ()
-
 
 _ONE_MACHINE = "one machine runs a fixed number of servers; scaling needs a cluster"
 _NO_CONTAINERS = "processes run on this machine, not in containers"
+_ON_APPLY = "nothing starts runs by time; each apply starts those whose inputs changed"
 _FOLDER = "a folder of this machine has no such setting"
 
 LOCAL = Target(
@@ -32,13 +23,28 @@ LOCAL = Target(
                 Unhonoured("spec.blockPublicAccess", _FOLDER),
             ),
         ),
-        "DataSource": KindSupport(_nothing),
-        "Dataset": KindSupport(data.emit_table),
+        "DataSource": KindSupport(
+            nothing,
+            (Unhonoured("spec.sql.cursor", "no plan asks the database; its content counts as unknown", harmless=True),),
+            no_resource=("spec.description",),
+        ),
+        "Dataset": KindSupport(
+            data.emit_table, no_resource=("spec.schema.properties[].description", "spec.slaProperties")
+        ),
         "Entity": KindSupport(data.emit_entity),
         "FeatureView": KindSupport(data.emit_feature_view),
         "FeatureService": KindSupport(data.emit_feature_service),
-        "Pipeline": KindSupport(_nothing, (Unhonoured("spec.image", _NO_CONTAINERS),)),
-        "QualityGate": KindSupport(_nothing),
+        "Pipeline": KindSupport(
+            nothing,
+            (
+                Unhonoured("spec.image", _NO_CONTAINERS),
+                Unhonoured("spec.triggers[].schedule", _ON_APPLY, harmless=True),
+                Unhonoured("spec.triggers[].onCode", _ON_APPLY, harmless=True),
+                Unhonoured("spec.concurrencyPolicy", _ON_APPLY, harmless=True),
+            ),
+            no_resource=("spec.params.*.type", "spec.params.*.description", "spec.description"),
+        ),
+        "QualityGate": KindSupport(nothing, no_resource=("spec.description",)),
         "Model": KindSupport(
             model.emit_model,
             (
@@ -46,7 +52,8 @@ LOCAL = Target(
                     "spec.source", "a model that is not trained here has no run to register it yet; use a pipeline"
                 ),
             ),
-            no_resource=("spec.promotion.soak", "spec.retention"),
+            # A gate names the model that it decides about, and that is what counts.
+            no_resource=("spec.gates", "spec.promotion.soak", "spec.retention"),
         ),
         "Endpoint": KindSupport(
             serving.emit_endpoint,
@@ -58,8 +65,9 @@ LOCAL = Target(
                 Unhonoured("spec.rollout.maxSurge", "all replicas of the new version start beside the old ones"),
                 Unhonoured("spec.rollout.maxUnavailable", "the old version answers until the new one is ready"),
             ),
+            no_resource=("spec.description",),
         ),
-        "Gateway": KindSupport(serving.emit_gateway),
+        "Gateway": KindSupport(serving.emit_gateway, no_resource=("spec.description",)),
     },
 )
 """Kinds in the order of compilation."""

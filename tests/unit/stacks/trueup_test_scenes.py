@@ -1,0 +1,58 @@
+"""Scenes: the documents of one environment, written down as spec by key, and compiled by the real compiler."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from trueup.compile.compilation import Compilation, compile_catalog
+from trueup.resolve.catalog import Catalog
+from trueup.resolve.lineage import Lineage
+from trueup_specs.core.envelope import Document, Metadata, Source, SpecModel
+from trueup_specs.core.references import Key
+from trueup_specs.kinds import KINDS
+from trueup_stacks.core.targets import Facts, SourceFact
+
+FOLDER = Path(__file__).parent
+TARGETS = ("local", "kubernetes", "aws")
+
+
+def scene(name: str) -> Catalog:
+    """The catalog of a scene; each document has an owner and a label."""
+    written = YAML(typ="safe").load((FOLDER / "scenes" / f"{name}.yaml").read_text(encoding="utf-8"))
+    return catalog({Key.parse(key): spec for key, spec in written.items()})
+
+
+def catalog(written: Mapping[Key, object]) -> Catalog:
+    documents = {}
+    for key, spec in written.items():
+        metadata = Metadata(name=key.name, namespace=key.namespace or None, owner="ml", labels={"tier": "gold"})
+        documents[key] = Document(key, metadata, KINDS[key.kind].spec.model_validate(spec), Source("scene.yaml"))
+    environment = next(k for k in documents if k.kind == "Environment")
+    facts = Facts(
+        trees={"steps": "tree1", "steps/pylock.toml": "tree2"},
+        sources={
+            Key("DataSource", "churn", "files"): SourceFact("sha1", "home:data/customers.csv"),
+            Key("DataSource", "churn", "warehouse"): SourceFact("cursor1", "", volatile=True),
+        },
+        accepted={
+            ("dev", Key("Model", "churn", "churn")): 5,
+            ("dev", Key("Model", "churn", "promoted")): 6,
+            ("staging", Key("Model", "churn", "promoted")): 7,
+        },
+    )
+    settings = documents[environment].spec
+    return Catalog("shop", environment.name, settings, documents, Lineage({}), facts)
+
+
+def with_spec(given: Catalog, key: Key, spec: SpecModel) -> Catalog:
+    """The same scene with another spec of one document."""
+    documents = {**given.documents, key: replace(given.documents[key], spec=spec)}
+    return replace(given, documents=documents, _fingerprints={})
+
+
+def compiled(name: str) -> Compilation:
+    return compile_catalog(scene(name))

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import errno
+import random
 import socket
 from collections.abc import Collection
 
+LOWEST, HIGHEST = 20000, 32767
+"""Below the ports that kernels give to outgoing connections, so that a kept port is not lost to one while its server is down."""
+
 
 def free(address: str = "127.0.0.1", avoid: Collection[int] = ()) -> int:
-    """A port that no one listens at, chosen by the kernel, outside of `avoid`."""
+    """A port that no one listens at, outside of `avoid`. Raises OSError where the address is not of this machine."""
     while True:
+        port = random.randint(LOWEST, HIGHEST)
+        if port in avoid:
+            continue
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.bind((address, 0))
-            port = int(probe.getsockname()[1])
-        if port not in avoid:
+            try:
+                probe.bind((address, port))
+            except OSError as error:
+                if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                    continue
+                raise
             return port
 
 

@@ -52,12 +52,14 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a server process says of itself in `run/`: who it is, and what it serves."""
+    """What a server process says of itself in `run/`: who it is, what it serves, and as which process of which replica."""
 
     pid: int
     started: float
     group: str
     version: str
+    replica: int = 0
+    worker: int = 0
 
     @property
     def identity(self) -> Identity:
@@ -74,13 +76,20 @@ def write_private(path: Path, value: Any) -> None:
     temporary.replace(path)
 
 
-def record(folder: Path, group: str, version: str) -> None:
+def read(path: Path) -> dict[str, Any]:
+    """A JSON object that `write_private` wrote; empty where there is none."""
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return found if isinstance(found, dict) else {}
+    return {}
+
+
+def record(folder: Path, group: str, version: str, replica: int = 0, worker: int = 0) -> None:
     """Called by a server process as the first thing it does."""
     identity = Identity.of(os.getpid())
     assert identity is not None
-    write_private(
-        folder / "run" / f"server-{identity.pid}.json", asdict(Record(identity.pid, identity.started, group, version))
-    )
+    entry = Record(identity.pid, identity.started, group, version, replica, worker)
+    write_private(folder / "run" / f"server-{identity.pid}.json", asdict(entry))
 
 
 def living(folder: Path) -> list[Record]:

@@ -24,7 +24,19 @@ from trueup.serving.processes import Identity
 BROKEN = 78
 """The exit code (`EX_CONFIG`) of a server that can never start, such as for a model that does not load: it is not restarted."""
 
-_PASSED = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "TRUEUP_HOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "PYTHONPATH")
+_PASSED = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "TRUEUP_HOME",
+    "VIRTUAL_ENV",
+    "LD_LIBRARY_PATH",
+    "PYTHONPATH",
+)
 # All that servers inherit: never the credentials of apply, state or forge.
 
 
@@ -54,6 +66,7 @@ class Process:
     pid: int
     since: float
     log: str
+    exit: int = 0
 
 
 def configuration(folder: Path, programs: Sequence[Program]) -> str:
@@ -73,7 +86,8 @@ def configuration(folder: Path, programs: Sequence[Program]) -> str:
 def _section(logs: Path, program: Program) -> str:
     command = shlex.join(program.command).replace("%", "%%").replace("{process}", "%(process_num)d")
     log = _escaped(str(logs / f"{program.name}-")) + "%(process_num)d.log"
-    split = f"stdout_logfile={_escaped(program.stdout_log)}\nstderr_logfile={log}\nstderr_logfile_maxbytes={program.log_bytes}\nstderr_logfile_backups=2\n"
+    errors = f"stderr_logfile={log}\nstderr_logfile_maxbytes={program.log_bytes}\nstderr_logfile_backups=2\n"
+    split = f"stdout_logfile={_escaped(program.stdout_log or '')}\n{errors}"
     joined = f"stdout_logfile={log}\nredirect_stderr=true\n"
     return (
         f"[program:{program.name}]\ncommand={command}\nprocess_name=%(program_name)s-%(process_num)d\nnumprocs={program.count}\n"
@@ -85,7 +99,9 @@ def _section(logs: Path, program: Program) -> str:
 
 def _escaped(text: str) -> str:
     if ";" in text or "\n" in text:
-        raise SupervisionError(f"The folder {text!r} has a `;` or a line break in its name, which supervisord cannot read; use another.")
+        raise SupervisionError(
+            f"The folder {text!r} has a `;` or a line break in its name, which supervisord cannot read; use another."
+        )
     return text.replace("%", "%%")
 
 
@@ -138,7 +154,9 @@ class Supervisor:
         )
         if done.returncode != 0:
             reason = done.stderr.decode(errors="replace").strip().splitlines()
-            raise SupervisionError(f"The supervisor of {self.folder} did not start: {reason[-1] if reason else 'no reason given'}.")
+            raise SupervisionError(
+                f"The supervisor of {self.folder} did not start: {reason[-1] if reason else 'no reason given'}."
+            )
         self._await_start()
 
     def _await_start(self) -> None:
@@ -150,12 +168,22 @@ class Supervisor:
                     processes.write_private(self.folder / "run" / "supervisor.json", asdict(identity))
                     return
             time.sleep(0.05)
-        raise SupervisionError(f"The supervisor of {self.folder} did not answer within 30 s; see {self.folder / 'logs' / 'supervisor.log'}.")
+        raise SupervisionError(
+            f"The supervisor of {self.folder} did not answer within 30 s; see {self.folder / 'logs' / 'supervisor.log'}."
+        )
 
     def processes(self) -> list[Process]:
         """All processes of all programs."""
         return [
-            Process(p["group"], p["name"], p["statename"], int(p["pid"]), float(p["start"]), p["stdout_logfile"])
+            Process(
+                p["group"],
+                p["name"],
+                p["statename"],
+                int(p["pid"]),
+                float(p["start"]),
+                p["stdout_logfile"],
+                int(p["exitstatus"]),
+            )
             for p in self._call("getAllProcessInfo")
         ]
 
@@ -198,7 +226,9 @@ class Supervisor:
         try:
             return getattr(proxy.supervisor, method)(*arguments)
         except (OSError, xmlrpc.client.ProtocolError, xmlrpc.client.ResponseError) as error:
-            raise SupervisionError(f"The supervisor of {self.folder} does not answer ({error}); `trueup up` starts it again.") from error
+            raise SupervisionError(
+                f"The supervisor of {self.folder} does not answer ({error}); `trueup up` starts it again."
+            ) from error
 
 
 def last_lines(path: Path, count: int = 12) -> str:
@@ -209,5 +239,3 @@ def last_lines(path: Path, count: int = 12) -> str:
             return "\n".join(file.read().decode(errors="replace").splitlines()[-count:])
     except OSError:
         return ""
-
-

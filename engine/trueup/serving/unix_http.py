@@ -23,12 +23,14 @@ def sockets(folder: Path) -> Path:
     digest = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     base = Path(tempfile.gettempdir()) / f"trueup-{os.getuid()}"
     if len(str(base)) > 70:
-        base = Path(f"/tmp/trueup-{os.getuid()}")  # noqa: S108 - checked below for owner and mode
+        base = Path(f"/tmp/trueup-{os.getuid()}")
     for path in (base, base / digest):
         path.mkdir(mode=0o700, exist_ok=True)
         found = path.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-            raise PermissionError(f"{path} is not a private folder of this user; remove it or set TMPDIR to another folder")
+            raise PermissionError(
+                f"{path} is not a private folder of this user; remove it or set TMPDIR to another folder"
+            )
     return base / digest
 
 

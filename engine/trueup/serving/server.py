@@ -1,0 +1,197 @@
+"""One model server process: `python -m trueup.serving.server FOLDER GROUP NUMBER`, started by the supervisor.
+
+It loads its revision, answers health checks on a unix socket of its own, and opens the replica's port when its group is the active one:
+with the sockets of the process that it follows, if there is one. A revision that cannot be loaded ends with the code `BROKEN`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import math
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trueup.serving import handover, ports, processes, settings, unix_http
+from trueup.serving.supervision import BROKEN
+
+if TYPE_CHECKING:
+    from trueup.serving.settings import Revision
+
+DRAIN_SECONDS = 2.0
+"""How long a process that ends lets idle connections send one more request, which it answers with `connection: close`."""
+
+
+def health(folder: Path, pid: int) -> Path:
+    """The unix socket at which one process answers, beside others at the same port."""
+    return unix_http.sockets(folder) / f"s-{pid}.sock"
+
+
+def main(folder: Path, group: str, number: int) -> int:
+    """Serves until it is asked to end; returns the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        revision = settings.load(folder, group)
+    except (OSError, ValueError) as error:
+        return _broken(f"The revision {group} cannot be read: {error}")
+    replica, worker = divmod(number, revision.workers)
+    processes.record(folder, group, str(revision.model_version), replica, worker)
+    _environment(revision)
+    try:
+        from trueup.serving.model import Served
+
+        model = Served(folder, revision)
+    except Exception as error:
+        logging.exception("loading failed")
+        return _broken(
+            f"The model {revision.model_name} version {revision.model_version} does not load: {type(error).__name__}: {error}"
+        )
+    try:
+        _serve(folder, group, replica, worker, revision, model)
+    except PortTakenError as error:
+        return _broken(str(error))
+    return 0
+
+
+class PortTakenError(Exception):
+    """Somebody else listens at the replica's port. A full sentence."""
+
+
+def _broken(reason: str) -> int:
+    print(reason, file=sys.stderr, flush=True)  # noqa: T201 - the process's log, of which the deployment shows the last line
+    return BROKEN
+
+
+def _environment(revision: Revision) -> None:
+    if revision.cpu_limit:
+        threads = str(max(1, math.ceil(revision.cpu_limit)))
+        os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), threads))
+    os.environ.update(revision.env)
+
+
+def _serve(folder: Path, group: str, replica: int, worker: int, revision: Revision, model: Any) -> None:
+    import uvicorn
+    from kserve import ModelRepository
+    from kserve.protocol.dataplane import DataPlane
+    from kserve.protocol.model_repository_extension import ModelRepositoryExtension
+    from kserve.protocol.rest.server import RESTServer
+
+    class Plane(DataPlane):  # type: ignore[misc]
+        async def model_metadata(self, model_name: str) -> dict[str, Any]:
+            """KServe's, with the version, which it leaves out."""
+            found: dict[str, Any] = await super().model_metadata(model_name)
+            return {**found, "versions": [str(revision.model_version)], "platform": "mlflow"}
+
+    class Server(uvicorn.Server):
+        """Opens the port when its group is active; ends without losing a request."""
+
+        opened: tuple[socket.socket, ...] = ()
+
+        async def on_tick(self, counter: int) -> bool:
+            if not self.opened and not self.should_exit and settings.active(folder) == group:
+                await self._open()
+            return await super().on_tick(counter)
+
+        async def _open(self) -> None:
+            found = await asyncio.to_thread(_sockets, folder, replica, worker, revision)
+            loop = asyncio.get_running_loop()
+            for sock in found:
+                sock.setblocking(False)
+                listener = await loop.create_server(self._protocol, sock=sock, backlog=self.config.backlog)
+                self.servers.append(listener)
+            self.opened = tuple(found)
+            logging.info("listening at port %s as replica %s of %s", revision.ports[replica], replica, group)
+
+        def _protocol(self) -> Any:
+            state: Any = self.config.http_protocol_class
+            return state(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            for listener in self.servers:
+                listener.close()
+            self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+            end = time.monotonic() + min(DRAIN_SECONDS, revision.grace)
+            while self.server_state.connections and time.monotonic() < end:
+                await asyncio.sleep(0.05)
+            await super().shutdown(sockets)
+
+    models = ModelRepository()
+    models.update(model)
+    plane = Plane(model_registry=models)
+    rest = RESTServer("kserve.model_server:app", plane, ModelRepositoryExtension(models), revision.ports[replica])
+    rest.create_application()
+    config = uvicorn.Config(
+        "kserve.model_server:app",
+        log_config=None,
+        access_log=False,
+        loop="asyncio",
+        timeout_graceful_shutdown=max(1, math.ceil(revision.grace)),
+        timeout_keep_alive=75,
+    )
+    server = Server(config)
+    _status(folder, group, revision, server)
+    own = health(folder, os.getpid())
+    handover.offer(handover.address(folder, os.getpid()), lambda: list(server.opened))
+    try:
+        server.run(sockets=[_unix(own)])
+    finally:
+        for path in (own, handover.address(folder, os.getpid())):
+            path.unlink(missing_ok=True)
+
+
+def _status(folder: Path, group: str, revision: Revision, server: Any) -> None:
+    """What the deployment asks: who answers here, and whether the port is open."""
+    from kserve.model_server import app
+
+    async def serving() -> dict[str, Any]:
+        return {
+            "group": group,
+            "pid": os.getpid(),
+            "model": revision.model_name,
+            "version": revision.model_version,
+            "listening": bool(server.opened),
+        }
+
+    app.add_api_route("/trueup/serving", serving, methods=["GET"])
+
+
+def _unix(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.bind(str(path))
+    sock.listen(64)  # at once, so that a probe waits where the server is about to answer
+    return sock
+
+
+def _sockets(folder: Path, replica: int, worker: int, revision: Revision) -> list[socket.socket]:
+    """Those of the processes that this one follows, or a new one at the replica's port."""
+    port = revision.ports[replica]
+    before = [
+        entry.pid
+        for entry in processes.living(folder)
+        if entry.replica == replica and entry.worker % revision.workers == worker and entry.pid != os.getpid()
+    ]
+    taken = handover.take(handover.address(folder, pid) for pid in before)
+    if ours := [sock for sock in taken if sock.getsockname()[1] == port]:
+        return ours
+    for attempt in range(20):
+        try:
+            return [ports.shared(port)]
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or attempt == 19:
+                break
+            time.sleep(0.1)
+    raise PortTakenError(
+        f"Another program uses the port {port}, at which {revision.name} was served; end it, and apply again."
+    )
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.exit(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))

@@ -14,6 +14,8 @@ from typing import Any
 
 from trueup import places
 
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # MLflow asks once, when it is imported
+
 SECONDS = "10"
 """How long a server may take to answer, and how often it is tried: a deploy must say within seconds that it is down."""
 

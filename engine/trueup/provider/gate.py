@@ -231,6 +231,7 @@ def _process(home: Path, run: str) -> tuple[Path, dict[str, str]]:
     variables |= {
         "PYTHONPATH": os.pathsep.join(p for p in paths if p),
         "OMP_NUM_THREADS": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     return python, variables
 

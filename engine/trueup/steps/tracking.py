@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from trueup import tracking as registry
 from trueup.steps.context import StepContext, StepError
 
 FINGERPRINT = "trueup.fingerprint"
@@ -19,10 +20,8 @@ def client(context: StepContext) -> Any:
     """MLflow's client for the run's registry. Raises StepError where the run has none."""
     if not context.tracking_uri:
         raise StepError("The run has no model registry: set `registry.trackingUri` of the Environment.", final=True)
-    from trueup import tracking
-
     if context.artifact_root:
-        tracking.prepare(Path(context.artifact_root).parent)
+        registry.prepare(Path(context.artifact_root).parent)
     import mlflow
 
     mlflow.set_tracking_uri(context.tracking_uri)

@@ -76,4 +76,5 @@ def test_a_step_sees_allowed_variables_and_its_own_home(
         for line in (home / "runs" / found.fingerprint / "steps/look/out.txt").read_text().splitlines()
     )
     assert not {"PULUMI_CONFIG_PASSPHRASE", "GITHUB_TOKEN", "TRUEUP_HOME"} & seen.keys()
+    assert seen["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert seen["HOME"] == str(home / "runs" / found.fingerprint / "steps/look/.trueup/home")

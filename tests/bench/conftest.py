@@ -176,6 +176,8 @@ def write(folder: Path, files: int) -> None:
     for n in range(groups):
         (folder / "data" / f"orders-{n}.csv").write_text(f"status,age,income,amount\ngood,{18 + n % 80},1,2\n")
     git(folder, "init", "-q", "-b", "main")
+    git(folder, "config", "user.name", "Bench")
+    git(folder, "config", "user.email", "bench@example.com")
     git(folder, "add", "-A")
     git(folder, "commit", "-q", "-m", "generated")
 
@@ -230,3 +232,44 @@ def measured() -> Callable[..., Measured]:
 def quickest() -> Callable[..., Measured]:
     """The quickest of some runs."""
     return best
+
+
+@pytest.fixture(name="git", scope="session")
+def git_of() -> Callable[..., str]:
+    """Runs Git."""
+    return git
+
+
+@pytest.fixture
+def applied(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, Path], None]:
+    """Records what a repository's main branch plans as applied, in a real ledger: what a finished apply leaves."""
+    from dataclasses import replace
+
+    from trueup.compile.compilation import COMPILER_VERSION
+    from trueup.load.trees import WorkingTree
+    from trueup.record.events import Event, EventKind
+    from trueup.record.outcomes import described
+    from trueup.record.updates import StackUpdate
+    from trueup.workspace.opening import open_workspace
+    from trueup.workspace.planning import prepare
+
+    def record(repository: Path, home: Path) -> None:
+        monkeypatch.setenv("TRUEUP_HOME", str(home))
+        workspace = open_workspace(repository)
+        prepared = prepare(workspace, "dev", WorkingTree(repository, ""))
+        commit = git(repository, "rev-parse", "HEAD").strip()
+        stacks = [
+            StackUpdate(
+                i,
+                tuple(replace(described(r), id=r.address.name) for r in s.resources),
+                (),
+                commit,
+                s.digest,
+                COMPILER_VERSION,
+            )
+            for i, s in prepared.compilation.stacks.items()
+        ]
+        workspace.ledger.append(Event(EventKind.STEP, "dev", commit), *stacks)
+        workspace.ledger.append(Event(EventKind.APPLIED, "dev", commit, details={"documents": []}))
+
+    return record

@@ -6,7 +6,7 @@ and places are looked up at the end, in the files that have a problem only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from trueup.load.nodes import Node, place
@@ -45,8 +45,8 @@ class Parsed:
 class Places:
     """Finds lines and columns; reads each file that needs them once."""
 
-    contents: Mapping[str, bytes]
-    """By path in the repository."""
+    read: Callable[[str], bytes | None]
+    """The content of a file, by its path in the repository."""
     _nodes: dict[str, tuple[Node, ...]] = field(default_factory=dict)
 
     def at(self, source: Source, path: Path, at_key: bool = False) -> Location:
@@ -58,10 +58,20 @@ class Places:
 
     def _nodes_of(self, file: str) -> tuple[Node, ...]:
         if file not in self._nodes:
-            data = self.contents.get(file)
-            self._nodes[file] = closely(file, text_of(data)).nodes if data is not None else ()
-            self._nodes[file] = tuple(n for n in self._nodes[file] if n.kind != "scalar" or n.value is not None)
+            data = self.read(file)
+            nodes = closely(file, text_of(data)).nodes if data is not None else ()
+            self._nodes[file] = tuple(n for n in nodes if n.kind != "scalar" or n.value is not None)
         return self._nodes[file]
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The specs of a tree by path in the repository, each read by itself."""
+
+    parsed: Mapping[str, Parsed]
+    others: frozenset[str]
+    outside: tuple[Diagnostic, ...]
+    read: Callable[[str], bytes | None]
 
 
 def validate(tree: Tree, processes: int | None = None) -> Validated:
@@ -73,15 +83,50 @@ def validate(tree: Tree, processes: int | None = None) -> Validated:
 
 
 def _validated(tree: Tree, processes: int) -> Validated:
+    files = _files(tree)
+    return judged(files.parsed, Places(files.read), files.others, files.outside, processes)
+
+
+def documents(tree: Tree) -> Validated:
+    """The documents of a tree with what is wrong in each file by itself: for trees that were judged when they were merged or applied."""
+    with spreading.without_collector():
+        files = _files(tree)
+        return Validated(tuple(_by_key(files.parsed).values()), in_order(_own(files.parsed, files.outside)))
+
+
+_KNOWN: dict[tuple[str, str, str], Parsed] = {}
+"""What files held, by path, blob id and default namespace: several trees of one repository share most of their files."""
+_MOST_KNOWN = 200_000
+
+
+def _files(tree: Tree) -> _Files:
     entries = tree.entries()
     settings = settings_in(tree)
     paths = chosen(entries, settings)
     links = [p for p in paths if entries[p].link or entries[p].mode == MODULE]
     unread = frozenset(links)
-    contents = {named(tree.prefix, p): d for p, d in tree.read(p for p in paths if p not in unread).items()}
-    parsed = {file: parse(file, data, settings.namespace) for file, data in contents.items()}
-    others = frozenset(entries) - set(paths)
-    return judged(parsed, Places(contents), others, [_link(named(tree.prefix, p)) for p in links], processes)
+    names = {named(tree.prefix, p): p for p in paths if p not in unread}
+    keys = {file: (file, entries[p].oid, settings.namespace) for file, p in names.items()}
+    contents = tree.read(p for file, p in names.items() if keys[file] not in _KNOWN)
+    if len(_KNOWN) > _MOST_KNOWN:
+        _KNOWN.clear()
+    parsed = {}
+    for file, path in names.items():
+        found = _KNOWN.get(keys[file])
+        if found is None:
+            if path not in contents:
+                continue
+            found = parse(file, contents[path], settings.namespace)
+            if entries[path].oid:
+                _KNOWN[keys[file]] = found
+        parsed[file] = found
+
+    def read_one(file: str) -> bytes | None:
+        path = names.get(file, "")
+        return contents[path] if path in contents else tree.read([path]).get(path)
+
+    outside = tuple(_link(named(tree.prefix, p)) for p in links)
+    return _Files(parsed, frozenset(entries) - set(paths), outside, read_one)
 
 
 def settings_in(tree: Tree) -> Settings:
@@ -131,10 +176,10 @@ def judged(
     processes: int = 1,
 ) -> Validated:
     """The files together: duplicates, references, rules, overlays."""
-    diagnostics = [*outside, *(d for p in parsed.values() for d in p.diagnostics)]
-    documents: dict[Key, Document] = {}
-    for document in (d for _, p in sorted(parsed.items()) for d in p.documents):
-        first = documents.setdefault(document.key, document)
+    diagnostics = _own(parsed, outside)
+    documents = _by_key(parsed)
+    for document in (d for p in parsed.values() for d in p.documents):
+        first = documents[document.key]
         if first is not document:
             diagnostics.append(_duplicate(first, document, places))
     claimed = frozenset(k for p in parsed.values() for k in p.claimed)
@@ -146,6 +191,18 @@ def judged(
     for part in spreading.spread(list(documents.values()), judge_some, processes):
         diagnostics += part
     return Validated(tuple(documents.values()), in_order(diagnostics))
+
+
+def _own(parsed: Mapping[str, Parsed], outside: Iterable[Diagnostic]) -> list[Diagnostic]:
+    return [*outside, *(d for p in parsed.values() for d in p.diagnostics)]
+
+
+def _by_key(parsed: Mapping[str, Parsed]) -> dict[Key, Document]:
+    """The documents by key; of several with one, the first by file."""
+    found: dict[Key, Document] = {}
+    for document in (d for _, p in sorted(parsed.items(), key=lambda item: item[0]) for d in p.documents):
+        found.setdefault(document.key, document)
+    return found
 
 
 def _duplicate(first: Document, second: Document, places: Places) -> Diagnostic:

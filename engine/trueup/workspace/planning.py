@@ -17,7 +17,9 @@ from trueup.plan.values import Plan
 from trueup.record.events import DONE, EventKind
 from trueup.resolve.catalog import Catalog, resolve
 from trueup.resolve.environments import environments
+from trueup.validate.spreading import without_collector
 from trueup.validate.validation import Validated, validate
+from trueup.validate.validation import documents as read_documents
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup_specs.core.diagnostics import Diagnostic, failed, nearest
 from trueup_specs.core.envelope import Document
@@ -90,13 +92,25 @@ def prepare(
 
     Raises InvalidSpecs and WorkspaceError. Nothing is changed, no Pulumi process is started, no credentials are needed.
     """
+    with without_collector():
+        return _prepared(workspace, environment, tree, rules, see, with_before)
+
+
+def _prepared(
+    workspace: Workspace,
+    environment: str,
+    tree: Tree,
+    rules: Tree | None,
+    see: Callable[[Catalog, Recorded], Sight] | None,
+    with_before: bool,
+) -> Prepared:
     found = validated(tree)
     documents = by_key(found)
     recorded = workspace.ledger.recorded()
     catalog = catalog_of(workspace, documents, environment)
     catalog = catalog.with_facts(facts(catalog.documents, tree, recorded, environment))
     compilation = compile_catalog(catalog)
-    ruling = catalog if rules is None else catalog_of(workspace, by_key(validated(rules)), environment)
+    ruling = catalog if rules is None else catalog_of(workspace, by_key(_ruling(rules)), environment)
     applied = applied_documents(workspace, environment) if with_before else None
     before = applied if rules is None else ruling.documents
     seen = see(catalog, recorded) if see else Sight()
@@ -106,6 +120,14 @@ def prepare(
         made = replace(made, evidence=replace(made.evidence, unapplied=spec_changes(applied, ruling.documents)))
     diagnostics = (*found.diagnostics, *compilation.diagnostics, *forbidden)
     return Prepared(tree, catalog, compilation, recorded, made, diagnostics, seen, ruling)
+
+
+def _ruling(tree: Tree) -> Validated:
+    """The documents of the tree whose rules hold. Raises InvalidSpecs where one cannot be read: a policy would be passed over."""
+    found = read_documents(tree)
+    if failed(found.diagnostics):
+        raise InvalidSpecs(found.diagnostics)
+    return found
 
 
 def by_key(found: Validated) -> dict[Key, Document]:
@@ -123,8 +145,7 @@ def applied_documents(workspace: Workspace, environment: str) -> Mapping[Key, Do
     tree = revision(workspace.repository, entry.event.commit, workspace.prefix)
     if tree is None:
         return None
-    found = validate(tree)
-    documents = by_key(found)
+    documents = by_key(read_documents(tree))
     return resolve(workspace.name, documents, environment).documents if environment in environments(documents) else {}
 
 

@@ -24,7 +24,7 @@ from trueup.apply.events import Transcript, clean
 from trueup.apply.locks import Lock
 from trueup.apply.outcome import Event, StackPreview, StackResult
 from trueup.apply.recovery import Recovered
-from trueup_stacks.core.resources import Address, Secret, Stack, StackId
+from trueup_stacks.core.resources import Address, Resource, Secret, Stack, StackId
 from trueup_stacks.sdk import is_native
 
 __all__ = ["Driver", "DriverError"]
@@ -121,11 +121,18 @@ class Driver:
         arguments = ["destroy", "--yes", "--skip-preview", "--continue-on-error"]
         return self._change(_Operation(stack, arguments, None, frozenset()), _Values(), on_event)
 
-    def import_(self, address: Address, id: str, on_event: Callable[[Event], None] = _ignore) -> StackResult:
-        """Takes what a provider calls `id` into the state, as it is. Changes nothing real; the stack's other resources stay."""
-        arguments = ["import", address.type, address.name, id, "--yes", "--skip-preview"]
-        arguments += ["--protect=false", "--generate-code=false"]
-        return self._change(_Operation(address.stack, arguments, None, None), _Values(), on_event)
+    def import_(self, resource: Resource, secret: Callable[[Secret], str]) -> StackResult:
+        """Takes the real thing that `resource.options.import_id` names into the state. Changes nothing real.
+
+        Its properties must be those of the real thing, known as values. The stack's other resources stay as they are. (`pulumi import`
+        needs a language plugin, so this is an update of one target.)
+        """
+        from trueup_stacks.program import program
+
+        values, stack = _Values(secret), resource.address.stack
+        declare = program(Stack(stack, (resource,)), {}, frozenset(), values.resolve, self.project)
+        arguments = ["up", "--yes", "--skip-preview", "--target", resource.address.urn(self.project)]
+        return self._change(_Operation(stack, arguments, declare, None), values, _ignore)
 
     def state(self, stack: StackId) -> checkpoints.Checkpoint | None:
         """What Pulumi recorded of a stack; None where there is no such stack."""

@@ -16,7 +16,7 @@ from trueup.record import outcomes
 from trueup.record.events import Event, EventKind
 from trueup.record.updates import StackUpdate
 from trueup.workspace import naming
-from trueup.workspace.drivers import driver_of
+from trueup.workspace.drivers import driver_of, resolver_of
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup.workspace.planning import Prepared, prepare
 from trueup.workspace.running import outputs_known
@@ -25,6 +25,7 @@ from trueup_specs.core.references import Key
 from trueup_stacks.core.resources import Address, Output, Resource, Secret, Value, encode, outputs_of
 
 NOTHING_SELECTED, INVALID = 3, 4
+NATIVE = "trueup:"
 IMPORTED = "imported"
 """In the place of a digest: no desired resource has it, so that the next plan compares."""
 
@@ -44,7 +45,7 @@ def import_resource(workspace: Workspace, environment: str, document: str, id: s
             f"{resource.address} is recorded as applied already. There is nothing to import.", NOTHING_SELECTED
         )
     driver = driver_of(workspace, prepared.catalog, lambda _event: None)
-    result = driver.import_(resource.address, id)
+    result = driver.import_(_real(workspace, prepared, resource, id), resolver_of(workspace, prepared))
     state = driver.state(resource.address.stack)
     there = state.by_address().get(resource.address) if state else None
     if not result.ok or there is None:
@@ -75,6 +76,30 @@ def _resource(prepared: Prepared, key: Key, resource_type: str) -> Resource:
     raise WorkspaceError(
         f"{key} becomes several resources: say which with --type, one of {', '.join(types)}.", NOTHING_SELECTED
     )
+
+
+def _real(workspace: Workspace, prepared: Prepared, resource: Resource, id: str) -> Resource:
+    """The resource with the properties that the real thing has. Of what is not native only its provider knows them: it compares."""
+    known = outputs_known(workspace, prepared)
+    properties = {k: _filled(v, known) for k, v in resource.properties.items()}
+    if resource.address.type.startswith(NATIVE):
+        properties = _live(workspace, resource.address, id)
+    return replace(
+        resource, properties=properties, depends_on=(), options=replace(resource.options, moved_from=(), import_id=id)
+    )
+
+
+def _live(workspace: Workspace, address: Address, id: str) -> dict[str, Any]:
+    from trueup.provider.catalogue import component
+    from trueup.provider.component import ComponentError, Context
+
+    try:
+        found = component(address.type).read(Context(workspace.home, address.urn(workspace.name)), id, {}, {})
+    except ComponentError as error:
+        raise WorkspaceError(f"{address} was not imported: {error}") from None
+    if found is None:
+        raise WorkspaceError(f"{address} was not imported: there is no {id!r}.", NOTHING_SELECTED)
+    return found.inputs
 
 
 def _recorded(workspace: Workspace, prepared: Prepared, resource: Resource, there: StateResource) -> RecordedResource:

@@ -67,6 +67,8 @@ def promote(workspace: Workspace, model: str, to: str = "", version: int | None 
 def _next(key: Key, spec: ModelSpec, recorded: Recorded) -> str:
     """The first environment of the path that does not have what the one before it has."""
     path = spec.promotion.path
+    if accepted.in_use(recorded, path[0], key) is None:
+        raise WorkspaceError(_unused(key, path[0]), NOTHING_SELECTED)
     for before, after in itertools.pairwise(path):
         version = accepted.in_use(recorded, before, key)
         if version is not None and version != accepted.in_use(recorded, after, key):
@@ -90,9 +92,7 @@ def _before(key: Key, spec: ModelSpec, target: str) -> str:
 def _version(workspace: Workspace, key: Key, before: str, asked: int | None, recorded: Recorded) -> int:
     found = asked if asked is not None else accepted.in_use(recorded, before, key)
     if found is None:
-        raise WorkspaceError(
-            f"No version of {key} is in use in {before}. Apply it there first: trueup apply {before}.", NOTHING_SELECTED
-        )
+        raise WorkspaceError(_unused(key, before), NOTHING_SELECTED)
     if asked is not None and asked != accepted.in_use(recorded, before, key):
         known = accepted.ever(workspace.ledger, before, key)
         if asked not in known:
@@ -102,6 +102,10 @@ def _version(workspace: Workspace, key: Key, before: str, asked: int | None, rec
                 DENIED,
             )
     return found
+
+
+def _unused(key: Key, environment: str) -> str:
+    return f"No version of {key} is in use in {environment}. Apply it there first: trueup apply {environment}."
 
 
 def _soaked(workspace: Workspace, key: Key, spec: ModelSpec, before: str, recorded: Recorded) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from trueup.apply import materials
 from trueup.load.trees import WorkingTree
 from trueup.record.events import DONE, Event, EventKind, Subject
-from trueup.run import folders, local, requests
+from trueup.run import folders, local, processes, requests
 from trueup.run.parsing import InvalidRun, parse
 from trueup.run.requests import RunRequest
 from trueup.run.states import RunStatus
@@ -26,6 +26,7 @@ from trueup_specs.core.references import Key
 from trueup_stacks.core.resources import Address, Output, Resource, Secret, Value
 
 RUN = "trueup:run:Run"
+SETTLE_SECONDS = 60.0
 Outputs = Mapping[Address, Mapping[str, Any]]
 
 
@@ -113,6 +114,8 @@ def _anew(workspace: Workspace, request: RunRequest) -> RunRequest:
     found = local.status(workspace.home, request.fingerprint)
     if found is not None and found.outcome == "running":
         return request
+    if found is not None:
+        _settled(workspace, found)
     folder = folders.run_folder(workspace.home, request.fingerprint)
     if folder.exists():
         aside = workspace.home / "runs-before" / f"{request.fingerprint}.{time.time_ns()}"
@@ -129,7 +132,15 @@ def _waited(workspace: Workspace, status: RunStatus, on_line: Callable[[str], No
         mark = status.fingerprint[:12]
         on_line(f"The run {mark} goes on by itself: see `trueup runs`, or end it with `trueup runs --cancel {mark}`.")
         raise
-    return found or status
+    return _settled(workspace, found or status)
+
+
+def _settled(workspace: Workspace, status: RunStatus) -> RunStatus:
+    """The state once the runner is gone: after the last step it still writes the end to the registry."""
+    end = time.monotonic() + SETTLE_SECONDS
+    while processes.alive(status.runner) and time.monotonic() < end:
+        time.sleep(local.LOOK_SECONDS)
+    return local.status(workspace.home, status.fingerprint) or status
 
 
 def _record(workspace: Workspace, prepared: Prepared, key: Key, status: RunStatus) -> None:

@@ -31,8 +31,8 @@ class Typed:
         import pyarrow as pa
 
         if pa.types.is_integer(self.array.type):
-            return pd.Series(pd.array(self.array.to_pylist(), dtype="Int64"))
-        if pa.types.is_floating(self.array.type):
+            return pd.Series(self.array.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get))
+        if not (pa.types.is_boolean(self.array.type) or pa.types.is_date(self.array.type)):
             return pd.Series(self.array.to_pandas())
         return pd.Series(self.array.to_pylist(), dtype=object)
 
@@ -68,10 +68,13 @@ def logical_type(arrow: Any) -> str:
 
 
 def typed(values: pd.Series, logical: str) -> Typed:
-    """All values in the type."""
+    """All values in the type: at once where Arrow can and means the same, else one by one."""
     import pandas as pd
     import pyarrow as pa
 
+    quick = _at_once(values, logical)
+    if quick is not None:
+        return Typed(quick, [])
     convert = CONVERSIONS[logical]
     kept: list[Any] = []
     bad: list[int] = []
@@ -86,6 +89,39 @@ def typed(values: pd.Series, logical: str) -> Typed:
             kept.append(None)
             bad.append(row)
     return Typed(pa.array(kept, type=arrow_type(logical)), bad)
+
+
+def _at_once(values: pd.Series, logical: str) -> pa.Array | None:
+    """The column as Arrow casts it; None where a value is none of the type, or where Arrow takes what we do not."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        array = pa.array(values, from_pandas=True)
+        array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+        if str(array.type) not in CASTS[logical] or (pa.types.is_string(array.type) and _foreign(array, logical)):
+            return None
+        done = array.cast(arrow_type(logical))
+    except (pa.ArrowException, ValueError, TypeError):
+        return None
+    return None if logical == "number" and pc.any(pc.is_nan(done)).as_py() else done
+
+
+CASTS = {
+    "string": ("string", "large_string"),
+    "integer": ("string", "int64", "int32"),
+    "number": ("string", "int64", "double"),
+    "boolean": ("bool",),
+    "date": ("string", "date32[day]"),
+    "timestamp": ("string", "timestamp[us, tz=UTC]"),
+}
+
+
+def _foreign(array: pa.Array, logical: str) -> bool:
+    """Whether texts hold numbers in a form that Arrow reads and we do not: hexadecimal ones."""
+    import pyarrow.compute as pc
+
+    return logical in ("integer", "number") and bool(pc.any(pc.match_substring(array, "x", ignore_case=True)).as_py())
 
 
 def _string(value: Any) -> str:

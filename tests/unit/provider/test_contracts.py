@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trueup.provider.columns import typed
 from trueup.provider.contracts import conform, faults
 
 
@@ -85,6 +86,38 @@ def test_what_is_none_of_a_type_is_told_with_its_row(logical: str, bad: list[Any
 @given(st.lists(st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1))))
 def test_every_integer_of_64_bits_comes_through_text_unchanged(numbers: list[int | None]) -> None:
     assert values([None if n is None else str(n) for n in numbers], "integer") == numbers
+
+
+PLAIN = (
+    "1",
+    "-7",
+    "1.5",
+    "0x10",
+    "nan",
+    "inf",
+    " 3",
+    "+4",
+    "1e3",
+    "9007199254740993",
+    "2026-01-02",
+    "2026-01-02T03:04:05Z",
+    "1_0",
+    "x",
+    "",
+    "1.0",
+)
+
+
+@given(
+    st.lists(st.one_of(st.none(), st.sampled_from(PLAIN)), max_size=4),
+    st.sampled_from(("string", "integer", "number", "date", "timestamp")),
+)
+def test_a_column_at_once_is_the_same_as_value_by_value(texts: list[str | None], logical: str) -> None:
+    together = typed(pd.Series(texts, dtype=object), logical)
+    # A value of another kind beside them makes Arrow give up, so that each is converted alone.
+    alone = typed(pd.Series([*texts, {"a": 1}], dtype=object), logical)
+    assert together.array.to_pylist() == alone.array.to_pylist()[:-1]
+    assert together.bad == [row for row in alone.bad if row < len(texts)]
 
 
 @pytest.mark.parametrize(

@@ -134,17 +134,33 @@ def _kubernetes(stacks: list[Stack]) -> Rendered:
             if found is None:
                 omitted.append(f"{resource.origin}: {resource.address.type} is no Kubernetes object")
                 continue
-            unknown = list(_outputs(resource.properties))
-            if unknown:
+            if lacking := list(_lacking(resource.properties)):
+                # An object without one of its values would be another one, so it is left out as a whole.
                 omitted += [
-                    f"{resource.origin}: {o.property} of {o.address.name} is known only after an apply" for o in unknown
+                    f"{resource.origin}: the {found['kind']} {resource.address.name}, for {text}" for text in lacking
                 ]
+                continue
             group = f"{found['group']}/" if found["group"] and found["group"] != "core" else ""
             properties = {k: encode(v) for k, v in resource.properties.items() if k not in ("apiVersion", "kind")}
             manifests.append({"apiVersion": f"{group}{found['version']}", "kind": found["kind"], **properties})
         if manifests:
             files[f"{stack.id}.yaml"] = "---\n".join(_yaml(m) for m in manifests)
     return Rendered(files, tuple(omitted))
+
+
+def _lacking(value: Any, path: str = "") -> Iterator[str]:
+    """Each value that a manifest cannot hold, in words."""
+    match value:
+        case Output(address=address, property=name):
+            yield f"{path} is {name} of {address.name}, which is known only after an apply"
+        case Secret(store=store, name=name):
+            yield f"{path} is the secret {name} of the store {store}"
+        case dict():
+            for key, inner in value.items():
+                yield from _lacking(inner, f"{path}.{key}" if path else str(key))
+        case list() | tuple():
+            for number, inner in enumerate(value):
+                yield from _lacking(inner, f"{path}[{number}]")
 
 
 def _outputs(value: Any) -> Iterator[Output]:

@@ -12,7 +12,7 @@ from typing import Any
 from trueup.apply.outcome import StackResult
 from trueup.plan.recorded import RecordedResource, RecordedStack
 from trueup.record.updates import StackUpdate
-from trueup_stacks.core.resources import Address, Resource, Stack, encode
+from trueup_stacks.core.resources import Address, Output, Resource, Stack, encode
 
 HELD = "held"
 
@@ -88,6 +88,10 @@ def status_of(outputs: Mapping[str, Any], reason: str) -> str:
 
 
 def kept(resource: Resource, outputs: Mapping[str, Any], read: frozenset[str]) -> dict[str, Any]:
-    """The outputs that plans and observers need: those that others read, and of native resources all that are no inputs."""
+    """The outputs that plans and observers need: those that others read, and of native resources all that the inputs do not say.
+
+    An input that is an output of another resource is a symbol and says no value.
+    """
     native = resource.address.type.startswith("trueup:")
-    return {k: v for k, v in outputs.items() if k in read or (native and k not in resource.properties)}
+    said = {k for k, v in resource.properties.items() if not isinstance(v, Output)}
+    return {k: v for k, v in outputs.items() if k in read or (native and k not in said)}

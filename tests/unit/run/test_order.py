@@ -50,8 +50,8 @@ def test_steps_run_in_the_order_of_what_they_need(run: Run, home: Path) -> None:
 @pytest.mark.capability("data-operations/parallel-processing", by="trueup.run.executor:Executor._step")
 def test_independent_steps_run_side_by_side(run: Run) -> None:
     found = run(
-        step("left", "sleep 1.5", cache=False),
-        step("right", "sleep 1.5", cache=False),
+        step("left", "sleep 3", cache=False),
+        step("right", "sleep 3", cache=False),
         step("end", "true", needs=["left", "right"]),
     )
     assert phases(found) == {"left": "succeeded", "right": "succeeded", "end": "succeeded"}, found.reason

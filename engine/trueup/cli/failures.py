@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from trueup.cli.terminal import note
@@ -55,16 +56,27 @@ def show_diagnostics(error: Exception) -> None:
 
 def read_line(file: str, line: int) -> str | None:
     """A line of a file of the repository around the current folder; None where it is not there."""
+    lines = _lines_of(file)
+    return lines[line - 1] if 0 < line <= len(lines) else None
+
+
+@cache
+def _top() -> Path:
     from trueup.load.workspaces import repository_of
 
-    top = repository_of(Path())
+    return repository_of(Path()) or Path()
+
+
+@cache
+def _lines_of(file: str) -> list[str]:
     try:
-        return ((top or Path()) / file).read_text(encoding="utf-8").splitlines()[line - 1]
-    except (OSError, IndexError, UnicodeDecodeError):
-        return None
+        return (_top() / file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
 
 
 def _code_of(error: Exception) -> int | None:
+    from trueup.apply.backend import BackendError
     from trueup.apply.cli import CliError
     from trueup.apply.locks import LockedError
     from trueup.apply.pulumi import DriverError
@@ -73,4 +85,4 @@ def _code_of(error: Exception) -> int | None:
 
     if isinstance(error, LockedError):
         return LOCKED
-    return FAILURE if isinstance(error, (CliError, DriverError, SecretError, LedgerError)) else None
+    return FAILURE if isinstance(error, (BackendError, CliError, DriverError, SecretError, LedgerError)) else None

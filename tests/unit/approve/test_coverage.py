@@ -45,10 +45,11 @@ def test_without_an_approval_the_effects_are_refused_and_with_one_they_may_be_ap
     world: World, approve: Approve
 ) -> None:
     change(world)
-    try:
-        assert "not approved by 1 of credit (approved by nobody so far)" in missing(world)
-    except AttributeError:
-        pytest.fail("nothing judged the plan")
+    prepared = world.prepare()
+    judged = coverage.judge(prepared.plan, (), permitting.teams_of(prepared), Approvals(required=1), world.folder)
+    assert judged is not None, "the plan was judged"
+    assert judged.missing
+    assert "not approved by 1 of credit (approved by nobody so far)" in missing(world)
     approval = approve("bea")
     assert may(world) == Permission((), (approval.id,))
 

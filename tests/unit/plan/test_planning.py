@@ -172,7 +172,7 @@ def test_durations_of_former_runs_are_expected_of_new_ones(applied: World) -> No
     assert applied.prepare().plan.evidence.runs == ((MODEL, 42.0),)
 
 
-@pytest.mark.capability("model-development/git-based-workflow", by="trueup.plan.planning:plan")
+@pytest.mark.capability("model-development/git-based-workflow", by="trueup.load.trees:merged")
 def test_a_plan_of_a_merge_is_of_what_the_base_branch_would_hold(applied: World) -> None:
     from trueup.load import trees
 
@@ -184,12 +184,10 @@ def test_a_plan_of_a_merge_is_of_what_the_base_branch_would_hold(applied: World)
     applied.commit("Less regularisation")
     workspace = applied.workspace
     merged = trees.merged(workspace.repository, "main", "change", workspace.prefix)
+    assert merged is not None, "there is a merge"
     from trueup.workspace.planning import prepare
 
-    try:
-        plan = prepare(workspace, "dev", merged.tree).plan
-    except TypeError:
-        pytest.fail("the stage `plan` gave no plan")
+    plan = prepare(workspace, "dev", merged.tree).plan
     assert {c.key for c in plan.changes} == {"Endpoint/credit/risk", "Pipeline/credit/training"}
     assert "serve:Service" in types(plan)
     assert "run:Run" in types(plan)

@@ -73,6 +73,8 @@ def _change(key: Key, old: Document | None, new: Document | None, former: Key | 
     location = Location(new.source.file)
     if old is None:
         return SpecChange(str(key), "added", Category.NON_BREAKING, location=location)
+    if former is None and old.metadata == new.metadata and old.spec == new.spec:
+        return None
     changes = _differences(old, new)
     if former is not None:
         return SpecChange(str(key), "renamed", _category(key.kind, changes), _paths(changes), f"was {former}", location)

@@ -26,6 +26,8 @@ from trueup.serving.supervision import Program, SupervisionError, Supervisor
 SETTINGS = "gateway.json"
 SECONDS = 30.0
 STOP_SECONDS = 5.0
+QUIET_LOOKS = 3
+"""How often in a row a cluster must have no request: Envoy's threads learn of new routes one after the other."""
 
 
 class GatewayError(Exception):
@@ -122,7 +124,7 @@ def _back(folder: Path, before: Gateway | None) -> None:
 
 def _running(folder: Path) -> bool:
     supervisor = Supervisor(folder)
-    return supervisor.answers() and any(p.state == "RUNNING" for p in supervisor.processes())
+    return supervisor.answers() and any(p.state in ("STARTING", "RUNNING", "BACKOFF") for p in supervisor.processes())
 
 
 def _start(folder: Path, gateway: Gateway) -> None:
@@ -152,6 +154,8 @@ def _change(folder: Path, gateway: Gateway) -> None:
     _step(folder, gateway, "cds.json", [*files["cds.json"], *spare])
     _step(folder, gateway, "rds.json", files["rds.json"])
     _step(folder, gateway, "lds.json", files["lds.json"])
+    if spare:
+        _idle(gateway, {str(c["name"]) for c in spare})
     _step(folder, gateway, "cds.json", files["cds.json"])
     for path in (folder / "envoy").glob("eds-*.json"):
         if path.name not in files:
@@ -164,6 +168,21 @@ def _step(folder: Path, gateway: Gateway, name: str, resources: Sequence[Json]) 
         return
     version = _write(folder, name, resources)
     _await(folder, gateway, lambda dump: _taken(dump, name, version, resources), f"take up {name}")
+
+
+def _idle(gateway: Gateway, names: set[str]) -> None:
+    """Waits until no request runs on clusters that no route names any more: Envoy resets those of a cluster that is removed."""
+    deadline = time.monotonic() + max([30.0, *(float(r.get("timeoutSeconds") or 30) for r in gateway.routes)])
+    quiet = 0
+    while quiet < QUIET_LOOKS and time.monotonic() < deadline:
+        time.sleep(0.1)
+        try:
+            found = _asked(gateway.admin_port, "/clusters?format=json").get("cluster_statuses", ())
+        except (OSError, ValueError):
+            return
+        hosts = [h for c in found if c["name"] in names for h in c.get("host_statuses", ())]
+        active = sum(int(s.get("value", 0)) for h in hosts for s in h["stats"] if s["name"] == "rq_active")
+        quiet = quiet + 1 if active == 0 else 0
 
 
 def _settled(folder: Path, gateway: Gateway, files: Mapping[str, list[Json]]) -> None:
@@ -192,15 +211,19 @@ def _await(folder: Path, gateway: Gateway, done: Callable[[Json], bool], what: s
 
 def running(admin_port: int) -> Json:
     """What Envoy runs: the sections of its `config_dump` by the last word of their type. Raises OSError where it does not answer."""
+    return {str(c["@type"]).rsplit(".", 1)[-1]: c for c in _asked(admin_port, "/config_dump")["configs"]}
+
+
+def _asked(admin_port: int, url: str) -> Json:
     connection = http.client.HTTPConnection("127.0.0.1", admin_port, timeout=5)
     try:
-        connection.request("GET", "/config_dump")
-        found = json.loads(connection.getresponse().read())
+        connection.request("GET", url)
+        found: Json = json.loads(connection.getresponse().read())
     except http.client.HTTPException as error:
         raise ConnectionError(str(error)) from error
     finally:
         connection.close()
-    return {str(c["@type"]).rsplit(".", 1)[-1]: c for c in found["configs"]}
+    return found
 
 
 def _taken(dump: Json, name: str, version: str | None, resources: Sequence[Json]) -> bool:

@@ -79,6 +79,7 @@ def typed(rows: pd.DataFrame, signature: Sequence[Mapping[str, Any]]) -> pd.Data
 
 
 def _column(values: pd.Series, kind: str) -> pd.Series:
+    import numpy as np
     import pandas as pd
 
     if kind in _NUMBERS:
@@ -87,7 +88,7 @@ def _column(values: pd.Series, kind: str) -> pd.Series:
             return numbers.astype("float64")
         if kind in ("integer", "long") and (numbers % 1 != 0).any():
             raise TensorError("it has fractions")
-        return numbers.astype(_NUMBERS[kind])
+        return numbers.astype(np.dtype(_NUMBERS[kind]))
     if kind == "boolean":
         return values.astype(object) if values.isna().any() else values.astype(bool)
     if kind == "datetime":

@@ -44,9 +44,10 @@ class Reference:
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """Says in the JSON Schema what is referred to, for editors."""
         words = "".join(f", or `{word}`" for word in sorted(self.words))
+        article = "An" if self.kind[0] in "AEIOU" else "A"
         return {
             **handler(core),
-            "description": f"{'An' if self.kind[0] in 'AEIOU' else 'A'} {self.kind}, as `name` or `namespace/name`{words}.",
+            "description": f"{article} {self.kind}, as `name` or `namespace/name`{words}.",
         }
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 from datetime import datetime
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
+
+from trueup_specs.core.diagnostics import nearest
 
 
 @functools.cache
@@ -29,3 +31,9 @@ def known_timezone(name: str) -> bool:
     except (KeyError, ValueError, OSError):
         return False
     return True
+
+
+def timezone_fix(name: str) -> str:
+    """What to write instead of an unknown time zone."""
+    near = nearest(name, sorted(available_timezones()))
+    return f"Did you mean `{near}`?" if near else "Write a name of the IANA database, such as `Europe/Berlin` or `UTC`."

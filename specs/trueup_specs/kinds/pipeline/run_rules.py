@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from trueup_specs.core.envelope import Document
 from trueup_specs.core.references import Key, qualified
 from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, derived, examples, repeated
-from trueup_specs.core.schedules import cron_problem, known_timezone
+from trueup_specs.core.schedules import cron_problem, known_timezone, timezone_fix
 from trueup_specs.kinds.dataset.spec import DatasetSpec
 from trueup_specs.kinds.envelope.paths import is_file, is_folder, outside, suggestion
 from trueup_specs.kinds.envelope.reference_rules import absent
@@ -121,16 +121,6 @@ class TriggerTimezone(SpecRule[PipelineSpec]):
                     f"{trigger.schedule.timezone!r} is no known time zone.",
                     fix=timezone_fix(trigger.schedule.timezone),
                 )
-
-
-def timezone_fix(name: str) -> str:
-    """What to write instead of an unknown time zone."""
-    from zoneinfo import available_timezones
-
-    from trueup_specs.core.diagnostics import nearest
-
-    near = nearest(name, sorted(available_timezones()))
-    return f"Did you mean `{near}`?" if near else "Write a name of the IANA database, such as `Europe/Berlin` or `UTC`."
 
 
 class TriggerUnread(SpecRule[PipelineSpec]):

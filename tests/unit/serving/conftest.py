@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -122,13 +124,18 @@ def service_inputs(folder: str) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def http() -> Callable[..., Any]:
-    """A request with a JSON answer."""
+    """A request with a JSON answer; a server that gives none fails the test, an HTTP status is raised."""
 
     def asked(url: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data, {"Content-Type": "application/json", **(headers or {})})
-        with urllib.request.urlopen(request, timeout=15) as response:
-            return json.load(response)
+        try:
+            with urllib.request.urlopen(request, timeout=15) as response:
+                return json.load(response)
+        except urllib.error.HTTPError:
+            raise
+        except (OSError, HTTPException) as error:
+            raise AssertionError(f"{url} gives no answer: {error}") from error
 
     return asked
 

@@ -115,6 +115,8 @@ class Revision(_Listed):
     def tree_oid(self, path: str) -> str | None:
         """The id of a file's or folder's object; None where there is none."""
         clean = path.strip("/").removeprefix("./")
+        if clean in self._entries:
+            return self._entries[clean].oid
         done = git.attempt(
             self.repository, "rev-parse", "--verify", "--quiet", f"{self.oid}:{clean}" if clean else self.oid
         )

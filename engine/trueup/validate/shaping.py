@@ -137,7 +137,9 @@ def _model(model: type[M], value: Any, part: str, problems: list[Problem]) -> M 
     if value is None:
         value = {}
     try:
-        return model.model_validate(value)
+        return model.model_validate(
+            value, by_alias=True, by_name=False
+        )  # YAML has one spelling: `joinKey`, not `join_key`
     except ValidationError as error:
         found = _without_echoes(error.errors(include_url=False, include_context=True))
         problems += [_problem(e, (part,), value, model) for e in found]

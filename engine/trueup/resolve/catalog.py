@@ -91,6 +91,13 @@ def _without_descriptions(value: Any) -> Any:
 
 def resolve(project: str, documents: Mapping[Key, Document], environment: str, facts: Facts | None = None) -> Catalog:
     """The catalog of an environment. Raises KeyError where the environment is not defined."""
+    present = documents_in(documents, environment)
+    settings = resolve_settings(documents, environment)
+    return Catalog(project, environment, settings, present, lineage(present), facts or Facts())
+
+
+def documents_in(documents: Mapping[Key, Document], environment: str) -> dict[Key, Document]:
+    """The documents of an environment, with overlays and defaults. Raises KeyError where the environment is not defined."""
     settings = resolve_settings(documents, environment)
     present = {k: d for k, d in documents.items() if _exists_in(d, environment)}
     changed = overlays(present, environment)
@@ -99,7 +106,7 @@ def resolve(project: str, documents: Mapping[Key, Document], environment: str, f
     }
     if settings.target == "local":
         patched |= _with_gateways(patched)
-    return Catalog(project, environment, settings, patched, lineage(patched), facts or Facts())
+    return patched
 
 
 def _exists_in(document: Document, environment: str) -> bool:

@@ -15,7 +15,7 @@ from trueup.plan.planning import Revision, plan
 from trueup.plan.recorded import Recorded
 from trueup.plan.values import Plan
 from trueup.record.events import DONE, EventKind
-from trueup.resolve.catalog import Catalog, resolve
+from trueup.resolve.catalog import Catalog, documents_in, resolve
 from trueup.resolve.environments import environments
 from trueup.validate.spreading import without_collector
 from trueup.validate.validation import Validated, validate
@@ -146,7 +146,7 @@ def applied_documents(workspace: Workspace, environment: str) -> Mapping[Key, Do
     if tree is None:
         return None
     documents = by_key(read_documents(tree))
-    return resolve(workspace.name, documents, environment).documents if environment in environments(documents) else {}
+    return documents_in(documents, environment) if environment in environments(documents) else {}
 
 
 def _judged(made: Plan, catalog: Catalog, compilation: Compilation, ruling: Catalog) -> Plan:

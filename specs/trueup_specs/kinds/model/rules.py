@@ -9,7 +9,7 @@ from trueup_specs.core.diagnostics import Severity
 from trueup_specs.core.envelope import Document, seconds
 from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, repeated
 from trueup_specs.kinds.envelope.paths import is_file, is_folder, outside, suggestion
-from trueup_specs.kinds.model import training_rules
+from trueup_specs.kinds.model import feature_rules, training_rules
 from trueup_specs.kinds.model.spec import ModelSpec
 
 _MLFLOW = re.compile(r"^(?:models:/[^/@]+(?:/[^/]+|@[^/]+)|runs:/[0-9a-f]{32}/.+)$")
@@ -481,4 +481,5 @@ RULES: tuple[type[Rule], ...] = (
     PositiveClassOfRegression,
     HighRiskWithoutUse,
     *training_rules.RULES,
+    *feature_rules.RULES,
 )

@@ -9,7 +9,6 @@ from trueup_specs.core.envelope import Document
 from trueup_specs.core.references import Key, qualified
 from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, derived, examples, lookup, repeated
 from trueup_specs.core.steps import CLASSIFICATION_METRICS, REGRESSION_METRICS
-from trueup_specs.kinds.dataset.spec import DatasetSpec
 from trueup_specs.kinds.envelope.words import instead, listed
 from trueup_specs.kinds.model.spec import ModelSpec
 from trueup_specs.kinds.overlay.spec import OverlaySpec
@@ -41,7 +40,7 @@ PIPELINE = """
         - {name: fit, uses: train, with: {estimator: sklearn.svm.SVC, params: {C: "${{ params.C }}"}}, inputs: {train: parts.train}}
         - {name: keep, uses: register, inputs: {model: fit.model}}
     """
-_GOOD = examples(
+GOOD = examples(
     """
     kind: Model
     metadata: {name: churn}
@@ -65,7 +64,7 @@ def pipeline_of(spec: ModelSpec, document: Document, index: Index) -> PipelineSp
     return found.spec
 
 
-def _namespace(spec: ModelSpec, document: Document) -> str:
+def namespace_of(spec: ModelSpec, document: Document) -> str:
     """The namespace of a model's pipeline, in which its steps name datasets."""
     return qualified(spec.pipeline or "", document.key.namespace)[0]
 
@@ -75,7 +74,7 @@ class GateOfOther(SpecRule[ModelSpec]):
 
     code = "TRU1720"
     reason = "A gate judges the model that it names, so this one would decide nothing here."
-    good = _GOOD
+    good = GOOD
     bad = examples(
         """
         kind: Model
@@ -118,7 +117,7 @@ class NotRegistered(SpecRule[ModelSpec]):
 
     code = "TRU1721"
     reason = "Without a version in the registry there is nothing to judge, promote or serve."
-    good = _GOOD
+    good = GOOD
     bad = """
         kind: Pipeline
         metadata: {name: nightly}
@@ -150,8 +149,8 @@ class ParameterUnknown(SpecRule[ModelSpec]):
 
     code = "TRU1722"
     reason = "Another name would be ignored, and the model trained with the default."
-    good = _GOOD
-    bad = _GOOD.replace(
+    good = GOOD
+    bad = GOOD.replace(
         "{C: 0.5}, gates: [better]}",
         "{D: 0.5}, gates: [better]}\n#                                                                        ^",
     )
@@ -174,8 +173,8 @@ class ParameterType(SpecRule[ModelSpec]):
 
     code = "TRU1723"
     reason = "The run would stop at the first step that uses it."
-    good = _GOOD
-    bad = _GOOD.replace(
+    good = GOOD
+    bad = GOOD.replace(
         "{C: 0.5}, gates: [better]}",
         "{C: low}, gates: [better]}\n#                                                                           ^",
     )
@@ -198,7 +197,7 @@ class ParameterMissing(SpecRule[ModelSpec]):
 
     code = "TRU1724"
     reason = "The steps that use it would be given nothing."
-    good = _GOOD
+    good = GOOD
     bad = """
         kind: Pipeline
         metadata: {name: nightly}
@@ -231,7 +230,7 @@ def _columns(spec: ModelSpec, document: Document, index: Index) -> frozenset[str
     pipeline = pipeline_of(spec, document, index)
     if pipeline is None or not all(ports.builtin(step) for step in pipeline.steps):
         return None
-    keys = set(ports.datasets(pipeline, _namespace(spec, document)).values())
+    keys = set(ports.datasets(pipeline, namespace_of(spec, document)).values())
     found = [columns_of(key, index) for key in keys]
     joined = _served(spec, document, index)
     if not keys or None in found or joined is None:
@@ -250,8 +249,8 @@ class LabelUnknown(SpecRule[ModelSpec]):
 
     code = "TRU1725"
     reason = "There would be nothing to learn."
-    good = _GOOD
-    bad = _GOOD.replace(
+    good = GOOD
+    bad = GOOD.replace(
         "label: churned, params: {C: 0.5}, gates: [better]}",
         "label: churn, params: {C: 0.5}, gates: [better]}\n#                                                      ^",
     )
@@ -271,8 +270,8 @@ class LabelUnsaid(SpecRule[ModelSpec]):
 
     code = "TRU1726"
     reason = "The step would not know what to predict, nor the gate what is true."
-    good = _GOOD
-    bad = _GOOD.replace(
+    good = GOOD
+    bad = GOOD.replace(
         " label: churned, params: {C: 0.5}, gates: [better]}",
         " params: {C: 0.5}, gates: [better]}\n#                               ^",
     )
@@ -294,7 +293,7 @@ class LabelAmongFeatures(SpecRule[ModelSpec]):
 
     code = "TRU1727"
     reason = "The model would read the answer in training, and not have it when it serves."
-    good = _GOOD
+    good = GOOD
     bad = examples(
         """
         kind: Model
@@ -342,8 +341,8 @@ class SignatureUnknown(SpecRule[ModelSpec]):
 
     code = "TRU1728"
     reason = "The model that the run logs could not have them, so every run would be refused."
-    good = _GOOD
-    bad = _GOOD.replace(
+    good = GOOD
+    bad = GOOD.replace(
         "gates: [better]}",
         "gates: [better],\n signature: {inputs: [{name: aeg, type: long}]}}\n#" + " " * 28 + "^",
         1,
@@ -366,7 +365,7 @@ class EstimatorOfOtherTask(SpecRule[ModelSpec]):
 
     code = "TRU1729"
     reason = "A regressor gives no classes and a classifier no quantities; evaluation would stop."
-    good = _GOOD
+    good = GOOD
     bad = """
         kind: Pipeline
         metadata: {name: nightly}
@@ -400,8 +399,8 @@ class MetricOfOtherTask(SpecRule[ModelSpec]):
 
     code = "TRU1730"
     reason = "Accuracy of a quantity and squared error of a class are not defined; the step would stop."
-    good = _GOOD
-    bad = _GOOD.replace(
+    good = GOOD
+    bad = GOOD.replace(
         "task: classification, label: churned, params: {C: 0.5}, gates: [better]}",
         "task: classification, label: churned, params: {C: 0.5}, gates: [better]}\n#                               ^",
     ).replace('params: {C: "${{ params.C }}"}}', 'params: {C: "${{ params.C }}"}, crossValidation: {metric: rmse}}')
@@ -421,124 +420,13 @@ class MetricOfOtherTask(SpecRule[ModelSpec]):
                 )
 
 
-class TimeUnknown(SpecRule[ModelSpec]):
-    """A model with features must be trained on a dataset that says the time of each row."""
-
-    code = "TRU1731"
-    reason = "Features are joined as of that time; without it the join would look into the future."
-    good = _GOOD
-    bad = examples(
-        """
-        kind: Model
-        metadata: {name: churn}
-        spec: {pipeline: nightly, task: classification, label: churned, features: profile}
-        #                                                                         ^
-        ---
-        kind: FeatureService
-        metadata: {name: profile}
-        spec: {features: [{view: customer}]}
-        ---
-        kind: FeatureView
-        metadata: {name: customer}
-        spec: {entities: [customer], dataset: history, timestampField: at, features: [{name: visits, type: int64}]}
-        ---
-        kind: Entity
-        metadata: {name: customer}
-        spec: {joinKey: age}
-        ---
-        kind: Dataset
-        metadata: {name: history}
-        spec:
-          source: raw
-          schema:
-            properties:
-              - {name: age, logicalType: string}
-              - {name: at, logicalType: timestamp}
-              - {name: visits, logicalType: integer}
-        """,
-        PIPELINE,
-        DATA,
-    )
-
-    def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
-        pipeline = pipeline_of(spec, document, index) if spec.features is not None else None
-        if pipeline is None:
-            return
-        for position, key in ports.datasets(pipeline, _namespace(spec, document)).items():
-            step, dataset = pipeline.steps[position], index.get(key)
-            if step.uses != "load" or dataset is None or step.with_.get("features") is False:
-                continue
-            assert isinstance(dataset.spec, DatasetSpec)
-            if dataset.spec.timestamp is None:
-                yield Finding(
-                    ("spec", "features"),
-                    f"The features cannot be joined to the rows of {key}, which does not say its `timestamp`.",
-                    fix=f"Name the column with the time of each row in `timestamp` of {key}.",
-                    related=((key, ("spec",), "The dataset."),),
-                )
-
-
-class JoinKeyUnknown(SpecRule[ModelSpec]):
-    """A model with features must be trained on a dataset with the join keys of their entities."""
-
-    code = "TRU1732"
-    reason = "Without the keys no feature can be found for a row."
-    good = _GOOD
-    bad = (
-        TimeUnknown.bad.replace("{joinKey: age}", "{joinKey: customer}")
-        .replace("- {name: age, logicalType: string}", "- {name: customer, logicalType: string}")
-        .replace(
-            "{name: churned, logicalType: boolean}]}}",
-            "{name: churned, logicalType: boolean}, {name: day, logicalType: date}]}, timestamp: day}",
-        )
-    )
-
-    def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
-        pipeline = pipeline_of(spec, document, index) if spec.features is not None else None
-        if pipeline is None or spec.features is None:
-            return
-        keys = join_keys(Key("FeatureService", *qualified(spec.features, document.key.namespace)), index)
-        for position, dataset in ports.datasets(pipeline, _namespace(spec, document)).items():
-            step, columns = pipeline.steps[position], columns_of(dataset, index)
-            if step.uses != "load" or columns is None or step.with_.get("features") is False:
-                continue
-            for key in sorted(keys - columns):
-                yield Finding(
-                    ("spec", "features"),
-                    f"The features cannot be joined to the rows of {dataset}, which has no column {key!r}.",
-                    fix=f"Add the join key {key!r} to the schema of {dataset}, or use features of another entity.",
-                    related=((dataset, ("spec", "schema"), "The columns of the dataset."),),
-                )
-
-
-def join_keys(service: Key, index: Index) -> frozenset[str]:
-    """The join keys of the entities of a feature service, as far as they are there."""
-    from trueup_specs.kinds.entity.spec import EntitySpec
-    from trueup_specs.kinds.feature_service.spec import FeatureServiceSpec
-    from trueup_specs.kinds.feature_view.spec import FeatureViewSpec
-
-    document = index.get(service)
-    if document is None:
-        return frozenset()
-    assert isinstance(document.spec, FeatureServiceSpec)
-    found: set[str] = set()
-    for projection in document.spec.features:
-        view = lookup(index, "FeatureView", projection.view, service.namespace)
-        for text in view.spec.entities if view is not None and isinstance(view.spec, FeatureViewSpec) else ():
-            assert view is not None
-            entity = lookup(index, "Entity", text, view.key.namespace)
-            if entity is not None and isinstance(entity.spec, EntitySpec):
-                found.add(entity.spec.join_key)
-    return frozenset(found)
-
-
 class Originless(SpecRule[ModelSpec]):
     """A model should have a pipeline, a source or a version."""
 
     code = "TRU1733"
     severity = Severity.WARNING
     reason = "Nothing trains it and nothing says where it comes from, so nothing can be served."
-    good = _GOOD
+    good = GOOD
     bad = """
         kind: Model
         metadata: {name: churn}
@@ -586,7 +474,5 @@ RULES: tuple[type[Rule], ...] = (
     SignatureUnknown,
     EstimatorOfOtherTask,
     MetricOfOtherTask,
-    TimeUnknown,
-    JoinKeyUnknown,
     Originless,
 )

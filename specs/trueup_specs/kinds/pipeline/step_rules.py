@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from trueup_specs.core.diagnostics import Severity
-from trueup_specs.core.envelope import Document, seconds
+from trueup_specs.core.envelope import Document
 from trueup_specs.core.positions import Path
 from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, repeated
 from trueup_specs.core.steps import BUILTIN, EXPRESSION, parameter_problems, params_used
@@ -438,86 +438,6 @@ class MetricName(SpecRule[PipelineSpec]):
                     )
 
 
-class BackoffAboveMaximum(SpecRule[PipelineSpec]):
-    """`retry.backoff` must not be above `retry.maxBackoff`."""
-
-    code = "TRU1582"
-    reason = "The first wait would already be cut."
-    good = """
-        kind: Pipeline
-        metadata: {name: nightly}
-        spec: {steps: [{name: report, run: ./report.sh, retry: {limit: 3, backoff: 10s, maxBackoff: 1m}}]}
-        """
-    bad = """
-        kind: Pipeline
-        metadata: {name: nightly}
-        spec: {steps: [{name: report, run: ./report.sh, retry: {limit: 3, backoff: 10m}}]}
-        #                                                                          ^
-        """
-
-    def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
-        for position, step in enumerate(spec.steps):
-            retry = step.retry
-            if retry.model_fields_set and seconds(retry.backoff) > seconds(retry.max_backoff):
-                yield Finding(
-                    ("spec", "steps", position, "retry", "backoff"),
-                    f"The first wait, {retry.backoff}, is longer than the longest, {retry.max_backoff}.",
-                    fix="Lower `backoff`, or raise `maxBackoff`.",
-                )
-
-
-class TimeoutZero(SpecRule[PipelineSpec]):
-    """A step's `timeout` must be more than nothing."""
-
-    code = "TRU1583"
-    reason = "The step would be ended as soon as it starts."
-    good = """
-        kind: Pipeline
-        metadata: {name: nightly}
-        spec: {steps: [{name: report, run: ./report.sh, timeout: 10m}]}
-        """
-    bad = """
-        kind: Pipeline
-        metadata: {name: nightly}
-        spec: {steps: [{name: report, run: ./report.sh, timeout: 0s}]}
-        #                                                        ^
-        """
-
-    def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
-        for position, step in enumerate(spec.steps):
-            if seconds(step.timeout) == 0:
-                yield Finding(
-                    ("spec", "steps", position, "timeout"),
-                    f"The step {step.name!r} has no time to run.",
-                    fix="Write how long it may take, such as `1h`; that is also the default.",
-                )
-
-
-class RetryWithoutLimit(SpecRule[PipelineSpec]):
-    """`retry` without `limit` tries nothing again."""
-
-    code = "TRU1584"
-    severity = Severity.WARNING
-    reason = "The default limit is 0, so the other fields of `retry` do nothing."
-    good = BackoffAboveMaximum.good
-    bad = """
-        kind: Pipeline
-        metadata: {name: nightly}
-        spec: {steps: [{name: report, run: ./report.sh, retry: {backoff: 10s}}]}
-        #                                               ^
-        """
-
-    def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
-        for position, step in enumerate(spec.steps):
-            if step.retry.model_fields_set and "limit" not in step.retry.model_fields_set:
-                yield Finding(
-                    ("spec", "steps", position, "retry"),
-                    f"The step {step.name!r} is not tried again, because `retry` has no `limit`.",
-                    at_key=True,
-                    fix="Add `limit`, or remove `retry`.",
-                )
-
-
 RULES: tuple[type[Rule], ...] = (
     UsesOrRun,
     UsesUnknown,
@@ -531,7 +451,4 @@ RULES: tuple[type[Rule], ...] = (
     ConditionInvalid,
     ConditionUnknown,
     MetricName,
-    BackoffAboveMaximum,
-    TimeoutZero,
-    RetryWithoutLimit,
 )

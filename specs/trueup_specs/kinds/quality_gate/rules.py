@@ -7,40 +7,23 @@ from collections.abc import Iterator
 from trueup_specs.core.diagnostics import Severity
 from trueup_specs.core.envelope import Document
 from trueup_specs.core.references import Key, qualified
-from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, examples, lookup, repeated
+from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, lookup, repeated
 from trueup_specs.core.steps import CLASSIFICATION_METRICS, MINIMIZED_METRICS, REGRESSION_METRICS
 from trueup_specs.kinds.envelope.conditions import compiled
 from trueup_specs.kinds.envelope.reference_rules import absent
 from trueup_specs.kinds.envelope.words import instead, listed
 from trueup_specs.kinds.model.spec import ModelSpec
-from trueup_specs.kinds.model.training_rules import DATA, PIPELINE, TASK_METRICS, pipeline_of
+from trueup_specs.kinds.model.training_rules import TASK_METRICS
 from trueup_specs.kinds.pipeline import ports
 from trueup_specs.kinds.pipeline.run_rules import columns_of
 from trueup_specs.kinds.pipeline.spec import PipelineSpec
+from trueup_specs.kinds.quality_gate import row_rules
+from trueup_specs.kinds.quality_gate.row_rules import GOOD, gate, model_of, with_pipeline
 from trueup_specs.kinds.quality_gate.spec import Check, QualityGateSpec
 
 _COMPUTED = frozenset({*CLASSIFICATION_METRICS, *REGRESSION_METRICS})
 _SHARES = frozenset(CLASSIFICATION_METRICS) - {"log_loss"}
 """Metrics that lie between 0 and 1."""
-
-_MODEL = """
-    kind: Model
-    metadata: {name: churn}
-    spec: {pipeline: nightly, task: classification, label: churned, gates: [better]}
-    """
-
-
-def _gate(checks: str, rest: str = "") -> str:
-    """An example: a gate of a model with its pipeline and data."""
-    gate = f"kind: QualityGate\nmetadata: {{name: better}}\nspec:\n  model: churn\n  checks:\n    - {checks}\n{rest}"
-    return examples(gate, _MODEL, PIPELINE, DATA)
-
-
-_GOOD = _gate("{metric: accuracy, minEffect: 0.01}")
-
-
-def _model(spec: QualityGateSpec, document: Document, index: Index) -> Document | None:
-    return lookup(index, "Model", spec.model, document.key.namespace)
 
 
 def _task(model: Document) -> str:
@@ -48,23 +31,13 @@ def _task(model: Document) -> str:
     return model.spec.task
 
 
-def _with_pipeline(
-    spec: QualityGateSpec, document: Document, index: Index
-) -> tuple[ModelSpec | None, PipelineSpec | None]:
-    model = _model(spec, document, index)
-    if model is None:
-        return None, None
-    assert isinstance(model.spec, ModelSpec)
-    return model.spec, pipeline_of(model.spec, model, index)
-
-
 class CheckEmpty(SpecRule[QualityGateSpec]):
     """A check must have a `threshold`, a `minEffect`, or both."""
 
     code = "TRU1650"
     reason = "A check without either proves nothing and passes always."
-    good = _GOOD
-    bad = _gate("{metric: accuracy}\n#     ^")
+    good = GOOD
+    bad = gate("{metric: accuracy}\n#     ^")
 
     def find(self, spec: QualityGateSpec, document: Document, index: Index) -> Iterator[Finding]:
         for position, check in enumerate(spec.checks):
@@ -81,11 +54,11 @@ class GateUnlisted(SpecRule[QualityGateSpec]):
 
     code = "TRU1651"
     reason = "Who reads the model must see what decides about it."
-    good = _GOOD
-    bad = _GOOD.replace("gates: [better]", "gates: []").replace("  model: churn\n", "  model: churn\n#        ^\n")
+    good = GOOD
+    bad = GOOD.replace("gates: [better]", "gates: []").replace("  model: churn\n", "  model: churn\n#        ^\n")
 
     def find(self, spec: QualityGateSpec, document: Document, index: Index) -> Iterator[Finding]:
-        model = _model(spec, document, index)
+        model = model_of(spec, document, index)
         if model is None:
             return
         assert isinstance(model.spec, ModelSpec)
@@ -104,11 +77,11 @@ class MetricNotProduced(SpecRule[QualityGateSpec]):
 
     code = "TRU1652"
     reason = "The gate would wait for a number that never comes, and every version would be held."
-    good = _GOOD
-    bad = _gate("{metric: acuracy, threshold: 0.9}\n#              ^")
+    good = GOOD
+    bad = gate("{metric: acuracy, threshold: 0.9}\n#              ^")
 
     def find(self, spec: QualityGateSpec, document: Document, index: Index) -> Iterator[Finding]:
-        model, pipeline = _with_pipeline(spec, document, index)
+        model, pipeline = with_pipeline(spec, document, index)
         if model is None:
             return
         computed = frozenset(TASK_METRICS[model.task])
@@ -138,11 +111,11 @@ class MetricOfOtherTask(SpecRule[QualityGateSpec]):
 
     code = "TRU1653"
     reason = "Accuracy of a quantity and squared error of a class are not defined."
-    good = _GOOD
-    bad = _gate("{metric: rmse, direction: minimize, threshold: 3}\n#              ^")
+    good = GOOD
+    bad = gate("{metric: rmse, direction: minimize, threshold: 3}\n#              ^")
 
     def find(self, spec: QualityGateSpec, document: Document, index: Index) -> Iterator[Finding]:
-        model = _model(spec, document, index)
+        model = model_of(spec, document, index)
         if model is None:
             return
         assert isinstance(model.spec, ModelSpec)
@@ -160,8 +133,8 @@ class DirectionWrong(SpecRule[QualityGateSpec]):
 
     code = "TRU1654"
     reason = "The gate would let worse models pass and hold better ones."
-    good = _gate("{metric: log_loss, direction: minimize, threshold: 0.5}")
-    bad = _gate("{metric: log_loss, threshold: 0.5}\n#              ^")
+    good = gate("{metric: log_loss, direction: minimize, threshold: 0.5}")
+    bad = gate("{metric: log_loss, threshold: 0.5}\n#              ^")
 
     def find(self, spec: QualityGateSpec, document: Document, index: Index) -> Iterator[Finding]:
         for position, check in enumerate(spec.checks):
@@ -181,8 +154,8 @@ class EffectOfNothing(SpecRule[QualityGateSpec]):
 
     code = "TRU1655"
     reason = "With `compareTo: none` there is no difference to demand."
-    good = _GOOD
-    bad = _gate("{metric: accuracy, minEffect: 0.01}\n#                        ^", "  compareTo: none")
+    good = GOOD
+    bad = gate("{metric: accuracy, minEffect: 0.01}\n#                        ^", "  compareTo: none")
 
     def find(self, spec: QualityGateSpec, document: Document, index: Index) -> Iterator[Finding]:
         for position, check in enumerate(spec.checks if spec.compare_to == "none" else ()):
@@ -200,14 +173,14 @@ class ComparedUnknown(SpecRule[QualityGateSpec]):
 
     code = "TRU1656"
     reason = "There would be no predictions to compare with."
-    good = _GOOD
-    bad = _gate("{metric: accuracy, minEffect: 0.01}", "  compareTo: chmpion\n#            ^")
+    good = GOOD
+    bad = gate("{metric: accuracy, minEffect: 0.01}", "  compareTo: chmpion\n#            ^")
 
     def find(self, spec: QualityGateSpec, document: Document, index: Index) -> Iterator[Finding]:
         if spec.compare_to in ("champion", "none"):
             return
         other = lookup(index, "Model", spec.compare_to, document.key.namespace)
-        own = _model(spec, document, index)
+        own = model_of(spec, document, index)
         path = ("spec", "compareTo")
         if other is None:
             near = instead(spec.compare_to, ["champion", "none", *(d.key.name for d in index.of_kind("Model"))])
@@ -228,8 +201,8 @@ class SliceInvalid(SpecRule[QualityGateSpec]):
 
     code = "TRU1657"
     reason = "The gate could not choose its rows, and every version would be held."
-    good = _gate('{metric: accuracy, minEffect: 0, slice: "age < 30"}')
-    bad = _gate('{metric: accuracy, minEffect: 0, slice: "aeg < 30"}\n#                                             ^')
+    good = gate('{metric: accuracy, minEffect: 0, slice: "age < 30"}')
+    bad = gate('{metric: accuracy, minEffect: 0, slice: "aeg < 30"}\n#                                             ^')
 
     def find(self, spec: QualityGateSpec, document: Document, index: Index) -> Iterator[Finding]:
         if all(check.slice is None for check in spec.checks):
@@ -254,7 +227,7 @@ class SliceInvalid(SpecRule[QualityGateSpec]):
         if spec.dataset is not None:
             found = columns_of(Key("Dataset", *qualified(spec.dataset, namespace)), index)
             return tuple(sorted(found)) if found is not None else None
-        model, pipeline = _with_pipeline(spec, document, index)
+        model, pipeline = with_pipeline(spec, document, index)
         if model is None or pipeline is None or model.features is not None:
             return None
         if not all(ports.builtin(step) for step in pipeline.steps):
@@ -272,8 +245,8 @@ class CheckTwice(SpecRule[QualityGateSpec]):
 
     code = "TRU1658"
     reason = "Verdicts are recorded by name."
-    good = _gate("{name: overall, metric: accuracy, minEffect: 0}")
-    bad = _gate(
+    good = gate("{name: overall, metric: accuracy, minEffect: 0}")
+    bad = gate(
         "{name: overall, metric: accuracy, minEffect: 0}\n    - {name: overall, metric: f1, minEffect: 0}\n#            ^"
     )
 
@@ -292,8 +265,8 @@ class ThresholdOutOfRange(SpecRule[QualityGateSpec]):
 
     code = "TRU1659"
     reason = "A model could never reach it, or would always."
-    good = _gate("{metric: accuracy, threshold: 0.9}")
-    bad = _gate("{metric: accuracy, threshold: 90}\n#                                   ^")
+    good = gate("{metric: accuracy, threshold: 0.9}")
+    bad = gate("{metric: accuracy, threshold: 90}\n#                                   ^")
 
     def find(self, spec: QualityGateSpec, document: Document, index: Index) -> Iterator[Finding]:
         for position, check in enumerate(spec.checks):
@@ -323,8 +296,8 @@ class EffectOutOfRange(SpecRule[QualityGateSpec]):
 
     code = "TRU1660"
     reason = "No model could be that much better."
-    good = _GOOD
-    bad = _gate("{metric: accuracy, minEffect: 2}\n#                                   ^")
+    good = GOOD
+    bad = gate("{metric: accuracy, minEffect: 2}\n#                                   ^")
 
     def find(self, spec: QualityGateSpec, document: Document, index: Index) -> Iterator[Finding]:
         for position, check in enumerate(spec.checks):
@@ -341,11 +314,11 @@ class BootstrapOfMetric(SpecRule[QualityGateSpec]):
 
     code = "TRU1661"
     reason = "A confidence bound is computed from rows, and only the pipeline knows how this metric comes about."
-    good = _gate("{metric: train_rows, threshold: 100, test: none}")
-    bad = _gate("{metric: train_rows, threshold: 100}\n#     ^")
+    good = gate("{metric: train_rows, threshold: 100, test: none}")
+    bad = gate("{metric: train_rows, threshold: 100}\n#     ^")
 
     def find(self, spec: QualityGateSpec, document: Document, index: Index) -> Iterator[Finding]:
-        model, pipeline = _with_pipeline(spec, document, index)
+        model, pipeline = with_pipeline(spec, document, index)
         if model is None or pipeline is None:
             return
         reported = ports.produced(pipeline, model.task)
@@ -365,8 +338,8 @@ class TestIgnored(SpecRule[QualityGateSpec]):
     code = "TRU1662"
     severity = Severity.WARNING
     reason = "Without a test the bare value decides."
-    good = _gate("{metric: accuracy, threshold: 0.9, test: none}")
-    bad = _gate(
+    good = gate("{metric: accuracy, threshold: 0.9, test: none}")
+    bad = gate(
         "{metric: accuracy, threshold: 0.9, test: none, confidence: 0.99}\n#                                                    ^"
     )
 
@@ -380,110 +353,6 @@ class TestIgnored(SpecRule[QualityGateSpec]):
                         at_key=True,
                         fix="Remove it, or write `test: pairedBootstrap`.",
                     )
-
-
-class RowsMissing(SpecRule[QualityGateSpec]):
-    """A gate that computes from rows needs a dataset, or a pipeline with the step `split`."""
-
-    code = "TRU1663"
-    reason = "There would be no rows that the model has not seen."
-    good = _GOOD
-    bad = """
-        kind: QualityGate
-        metadata: {name: better}
-        spec: {model: churn, checks: [{metric: accuracy, minEffect: 0}]}
-        #                              ^
-        ---
-        kind: Model
-        metadata: {name: churn}
-        spec: {pipeline: nightly, task: classification, label: churned, gates: [better]}
-        ---
-        kind: Pipeline
-        metadata: {name: nightly}
-        spec:
-          steps:
-            - {name: fit, run: ./fit.sh, outputs: {model: {type: model}}}
-            - {name: keep, uses: register, inputs: {model: fit.model}}
-        """
-
-    def find(self, spec: QualityGateSpec, document: Document, index: Index) -> Iterator[Finding]:
-        model, pipeline = _with_pipeline(spec, document, index)
-        if spec.dataset is not None or pipeline is None or any(step.uses == "split" for step in pipeline.steps):
-            return
-        assert model is not None
-        for position, check in enumerate(spec.checks):
-            if check.metric in TASK_METRICS[model.task] and (check.min_effect is not None or check.test != "none"):
-                yield Finding(
-                    ("spec", "checks", position, "metric"),
-                    f"There are no rows to compute {check.metric!r} on: the gate names no dataset, "
-                    f"and {model.pipeline!r} has no step `split`.",
-                    at_key=True,
-                    fix="Name a `dataset` that the model is not trained on, or add a step `split` to the pipeline.",
-                )
-                return
-
-
-class LabelMissing(SpecRule[QualityGateSpec]):
-    """The dataset of a gate must have the model's label."""
-
-    code = "TRU1664"
-    reason = "Without the truth no prediction can be judged."
-    good = _GOOD
-    bad = examples(
-        """
-        kind: QualityGate
-        metadata: {name: better}
-        spec: {model: churn, dataset: fresh, checks: [{metric: accuracy, minEffect: 0}]}
-        #                             ^
-        ---
-        kind: Dataset
-        metadata: {name: fresh}
-        spec: {source: raw, schema: {properties: [{name: age, logicalType: integer}]}}
-        """,
-        _MODEL,
-        PIPELINE,
-        DATA,
-    )
-
-    def find(self, spec: QualityGateSpec, document: Document, index: Index) -> Iterator[Finding]:
-        model = _model(spec, document, index)
-        if model is None or spec.dataset is None:
-            return
-        assert isinstance(model.spec, ModelSpec)
-        columns = columns_of(Key("Dataset", *qualified(spec.dataset, document.key.namespace)), index)
-        if columns is not None and model.spec.label is not None and model.spec.label not in columns:
-            yield Finding(
-                ("spec", "dataset"),
-                f"The dataset {spec.dataset!r} has no column {model.spec.label!r}, the label of {model.key}.",
-                fix="Compare on a dataset that has the label.",
-            )
-
-
-class ModelWithoutRun(SpecRule[QualityGateSpec]):
-    """A gate must judge a model that a pipeline trains."""
-
-    code = "TRU1665"
-    reason = "A gate decides about the versions that a run makes; there are none."
-    good = _GOOD
-    bad = """
-        kind: QualityGate
-        metadata: {name: better}
-        spec: {model: churn, checks: [{metric: accuracy, minEffect: 0}]}
-        #             ^
-        ---
-        kind: Model
-        metadata: {name: churn}
-        spec: {source: {uri: "models:/churn/3"}, task: classification, gates: [better]}
-        """
-
-    def find(self, spec: QualityGateSpec, document: Document, index: Index) -> Iterator[Finding]:
-        model = _model(spec, document, index)
-        if model is not None and isinstance(model.spec, ModelSpec) and model.spec.pipeline is None:
-            yield Finding(
-                ("spec", "model"),
-                f"No pipeline trains {model.key}, so the gate has nothing to judge.",
-                fix="Name a `pipeline` in the model, or remove the gate.",
-            )
 
 
 RULES: tuple[type[Rule], ...] = (
@@ -500,7 +369,5 @@ RULES: tuple[type[Rule], ...] = (
     EffectOutOfRange,
     BootstrapOfMetric,
     TestIgnored,
-    RowsMissing,
-    LabelMissing,
-    ModelWithoutRun,
+    *row_rules.RULES,
 )

@@ -7,7 +7,6 @@ import os
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -172,11 +171,9 @@ HOSTILE = {
 def test_a_hostile_file_gives_a_diagnostic(name: str, workspace: Path) -> None:
     data = HOSTILE[name]
     (workspace / "hostile.yaml").write_bytes(data if isinstance(data, bytes) else data.encode())
-    begun = time.process_time(), time.perf_counter()
     done = run(workspace, "--output", "json")
     assert done.returncode == 4, done.stderr[-500:]
     assert [d for d in json.loads(done.stdout) if d["file"] == "hostile.yaml" and d["severity"] == "error"]
-    assert time.perf_counter() - begun[1] < 10  # the 2 s for the file are measured in tests/unit/load/test_hostile.py
     assert "Traceback" not in done.stderr
 
 

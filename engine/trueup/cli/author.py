@@ -70,7 +70,7 @@ def validate(
 
     Example: trueup validate --output github
     """
-    from trueup.validate import quick
+    from trueup.cli import quick
 
     arguments = [*map(str, paths or ()), "--output", output.value, "--directory", str(directory)]
     raise typer.Exit(quick.run([*arguments, "--revision", revision] if revision else arguments))

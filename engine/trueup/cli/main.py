@@ -13,7 +13,7 @@ def run() -> None:
     """Runs the command of `sys.argv`; ends the process with its exit code."""
     arguments = sys.argv[1:]
     if arguments[:1] == ["validate"] and not _PLAIN & set(arguments) and "_TRUEUP_COMPLETE" not in os.environ:
-        from trueup.validate import quick
+        from trueup.cli import quick
 
         sys.exit(quick.run(arguments[1:]))
     from trueup.cli.failures import guarded

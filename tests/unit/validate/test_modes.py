@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from trueup.cli import quick
 from trueup.load import cache
 from trueup.load.trees import WorkingTree
-from trueup.validate import quick, spreading
+from trueup.validate import spreading
 from trueup.validate.validation import validate
 from trueup_specs.core.diagnostics import Diagnostic
 

@@ -17,10 +17,12 @@ check: environment   ## Lint, types, import contracts, generated schemas and doc
 	$(BIN)/lint-imports
 	$(BIN)/python -m trueup_specs.core.schemas --check
 	$(BIN)/python -m trueup_specs.core.documentation --check
+	$(BIN)/python -m trueup_stacks.matrix --check
 
 schemas: environment   ## Write schemas/ and the kinds' READMEs anew.
 	$(BIN)/python -m trueup_specs.core.schemas
 	$(BIN)/python -m trueup_specs.core.documentation
+	$(BIN)/python -m trueup_stacks.matrix
 
 bench: environment   ## Measure the numbers of the design; run it on an idle machine.
 	$(BIN)/python -m pytest tests/bench -m "bench" -s -p no:cacheprovider

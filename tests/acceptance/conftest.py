@@ -53,7 +53,7 @@ class Repository:
         identity = {
             f"GIT_{who}_{what}": text
             for who in ("AUTHOR", "COMMITTER")
-            for what, text in (("NAME", "Lena"), ("EMAIL", "lena@example.com"))
+            for what, text in (("NAME", "Tomas"), ("EMAIL", "tomas@example.com"))
         }
         return {**kept, **identity, "XDG_STATE_HOME": str(self.state), "COLUMNS": "200", **self.variables}
 
@@ -105,7 +105,7 @@ class Repository:
     def steps(self, environment: str, *arguments: str) -> dict[str, str]:
         """The plan's steps: `type name` → action."""
         plan = self.trueup("plan", environment, "--output", "json", *arguments).json
-        return {f"{s['address'].split('::')[1]} {s['address'].split('::')[2]}": s["action"] for s in plan["steps"]}
+        return {f"{' '.join(s['resource'].split('::')[1:])}": s["action"] for s in plan["steps"]}
 
     @property
     def home(self) -> Path:

@@ -75,15 +75,14 @@ def test_an_approved_promotion_brings_the_version_to_prod_and_trains_nothing(rep
     repository.commit("Promote churn to prod")
     assert "denied" in repository.trueup("apply", "prod", "--yes", code=7).err
     approved = repository.trueup("approve", "prod", "--yes")
-    assert "Approved prod" in approved.out
+    assert "lena approved prod" in approved.out
     repository.trueup("apply", "prod", "--yes")
     assert len(repository.trueup("runs", "--output", "json").json) == runs
     assert ask_for(repository, http, "prod", IDS) == ask_for(repository, http, "dev", IDS)
     blame = repository.trueup("audit", "blame", "Model/churn", "--env", "prod").out
-    assert "lena" in blame.lower() and "1" in blame
+    assert "approved by: lena" in blame and "version in use: 1" in blame, blame
 
 
-@pytest.mark.capability("infrastructure/redundancy", by="trueup_stacks.local.serving:_predictor")
 def test_prod_has_two_servers_behind_its_gateway(repository: Any) -> None:
     plan = repository.trueup("render", "prod", "--as", "json").out
     assert '"replicas": 2' in plan
@@ -91,7 +90,6 @@ def test_prod_has_two_servers_behind_its_gateway(repository: Any) -> None:
     assert {r["health"] for r in rows if r["document"] == "Endpoint/churn/churn"} == {"healthy"}
 
 
-@pytest.mark.capability("model-development/merge-policies", by="trueup.plan.saved:stale")
 def test_a_saved_plan_is_refused_once_the_tree_or_a_policy_is_another(repository: Any, tmp_path: Path) -> None:
     repository.edit("churn/serving.yaml", "timeout: 10s", "timeout: 12s")
     repository.commit("A longer timeout")

@@ -40,4 +40,5 @@ def sign(repository: Path, plan: Plan, teams: Mapping[str, TeamSpec]) -> seals.A
             "count. Add it and have that merged."
         )
     mark = hashlib.sha256(data + signature.encode()).hexdigest()[:20]
-    return seals.Approval(mark, plan.workspace, plan.environment, plan.seal, time, form, signature, plan.commit)
+    extra = {"by": member.user}
+    return seals.Approval(mark, plan.workspace, plan.environment, plan.seal, time, form, signature, plan.commit, extra)

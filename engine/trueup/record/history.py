@@ -81,7 +81,10 @@ def _change(
 
 
 def _approver(id: str, entry: Entry | None) -> Approver:
-    return Approver(entry.event.actor, entry.event.time, id) if entry else Approver("", None, id)
+    """Who approved: the member whose key signed, as it was verified then; who ran the command is only Git's word."""
+    if entry is None:
+        return Approver("", None, id)
+    return Approver(str(entry.event.details.get("by") or entry.event.actor), entry.event.time, id)
 
 
 def _written(ledger: Ledger, commit: str) -> tuple[str, str]:

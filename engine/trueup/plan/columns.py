@@ -56,5 +56,6 @@ def _diagnostic(run: Resource, reference: str, column: str, file: str) -> Diagno
         f"{run.origin} uses the column {column!r} of the Dataset {reference!r}, which no longer has it.",
         Location(file),
         detail="The model in use was trained on it, and its endpoints' callers send it.",
-        fix=f"Keep the column, or let the model do without it: list `features` in the step `train`, or apply `drop: [{column}]` there first.",
+        fix="Keep the column, or let the model do without it: list `features` in the step `train`, "
+        f"or apply `drop: [{column}]` there first.",
     )

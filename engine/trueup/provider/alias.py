@@ -39,10 +39,18 @@ class Alias:
         model, _, alias = id.rpartition("@")
         uri = inputs.get("trackingUri", "home:registry")
         with tracking.speaking(uri):
-            version = self._version(tracking.client(context.home, uri), inputs.get("model", model), inputs.get("alias", alias))
+            version = self._version(
+                tracking.client(context.home, uri), inputs.get("model", model), inputs.get("alias", alias)
+            )
         if version is None:
             return None
-        live = {**inputs, "trackingUri": uri, "model": inputs.get("model", model), "alias": inputs.get("alias", alias), "version": version}
+        live = {
+            **inputs,
+            "trackingUri": uri,
+            "model": inputs.get("model", model),
+            "alias": inputs.get("alias", alias),
+            "version": version,
+        }
         return Live(live, {"version": version})
 
     def update(
@@ -57,7 +65,9 @@ class Alias:
 
         with tracking.speaking(inputs["trackingUri"]):
             try:
-                tracking.client(context.home, inputs["trackingUri"]).delete_registered_model_alias(inputs["model"], inputs["alias"])
+                tracking.client(context.home, inputs["trackingUri"]).delete_registered_model_alias(
+                    inputs["model"], inputs["alias"]
+                )
             except MlflowException as error:
                 if not tracking.missing(error):
                     raise
@@ -73,7 +83,8 @@ class Alias:
                 if not tracking.missing(error):
                     raise
                 raise ComponentError(
-                    f"The registry has no version {inputs['version']} of {inputs['model']!r}, so the alias {inputs['alias']!r} cannot point to it."
+                    f"The registry has no version {inputs['version']} of {inputs['model']!r}, "
+                    f"so the alias {inputs['alias']!r} cannot point to it."
                 ) from error
         return State(f"{inputs['model']}@{inputs['alias']}", {"version": int(inputs["version"])})
 

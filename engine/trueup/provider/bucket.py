@@ -32,7 +32,9 @@ class Bucket:
         found = [*fields.place(inputs, "uri"), *fields.flag(inputs, "versioning"), *fields.flag(inputs, "forceDestroy")]
         uri = inputs.get("uri")
         if not found and uri != UNKNOWN and "://" in str(uri):
-            found.append(Failure("uri", f"A bucket of the local target is a folder; `uri` is {fields.unsecret(str(uri))!r}."))
+            found.append(
+                Failure("uri", f"A bucket of the local target is a folder; `uri` is {fields.unsecret(str(uri))!r}.")
+            )
         return found
 
     def preview(self, inputs: Properties, old: State | None) -> Properties:
@@ -101,7 +103,10 @@ class Bucket:
 
     def _write(self, context: Context, inputs: Properties, id: str) -> State:
         folder = self._folder(context, inputs["uri"])
-        manifest: Properties = {"urn": context.urn, **{k: inputs[k] for k in ("versioning", "forceDestroy") if k in inputs}}
+        manifest: Properties = {
+            "urn": context.urn,
+            **{k: inputs[k] for k in ("versioning", "forceDestroy") if k in inputs},
+        }
         try:
             folder.mkdir(parents=True, exist_ok=True)
             fresh = folder / (MANIFEST + ".new")

@@ -64,7 +64,9 @@ class RegisteredModel:
             old = old_inputs.get("name", id)
             if old != inputs["name"] and self._find(client, old) is not None:
                 if self._find(client, inputs["name"]) is not None:
-                    raise ComponentError(f"The registry already has a model {inputs['name']!r}, so {old!r} cannot get that name.")
+                    raise ComponentError(
+                        f"The registry already has a model {inputs['name']!r}, so {old!r} cannot get that name."
+                    )
                 client.rename_registered_model(old, inputs["name"])
             if self._find(client, inputs["name"]) is None:
                 client.create_registered_model(inputs["name"])
@@ -90,7 +92,12 @@ class RegisteredModel:
     def _write(self, context: Context, client: Any, inputs: Properties) -> State:
         name = inputs["name"]
         client.update_registered_model(name, description=inputs.get("description") or "")
-        wanted = {**(inputs.get("tags") or {}), URN: context.urn, OWNER: inputs.get("owner") or "", TASK: inputs.get("task") or ""}
+        wanted = {
+            **(inputs.get("tags") or {}),
+            URN: context.urn,
+            OWNER: inputs.get("owner") or "",
+            TASK: inputs.get("task") or "",
+        }
         there = dict(client.get_registered_model(name).tags)
         for key in there.keys() - wanted.keys():
             client.delete_registered_model_tag(name, key)

@@ -22,7 +22,9 @@ QUIET = ("same", "read", "refresh")
 BOILERPLATE = re.compile(
     r"^(?:error: )?(?:update|preview|refresh|destroy|resource(?: \S+)? (?:creation|update)) failed$"
 )
-ECHO = re.compile(r"^(?:an unhandled error occurred: )?python inline source runtime error: resource \S+ \[\S+\] failed to register")
+ECHO = re.compile(
+    r"^(?:an unhandled error occurred: )?python inline source runtime error: resource \S+ \[\S+\] failed to register"
+)
 """What the SDK says of a resource whose own error stands beside it, with a traceback of the SDK's."""
 
 

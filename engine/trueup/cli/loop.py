@@ -127,7 +127,9 @@ def approve(
         EventKind.APPROVED, environment, commit=prepared.plan.commit, details=details, approvals=(approval.id,)
     )
     entry = workspace.ledger.append(event, update)
-    emit(f"{approval.extra['by']} approved {environment} ({len(prepared.plan.seal)} effects); recorded as {entry.id[:10]}.")
+    emit(
+        f"{approval.extra['by']} approved {environment} ({len(prepared.plan.seal)} effects); recorded as {entry.id[:10]}."
+    )
 
 
 def apply(

@@ -11,6 +11,7 @@ from trueup_specs.core.quantities import amount
 from trueup_specs.core.references import Key
 from trueup_specs.core.rules import Finding, Index, Rule
 from trueup_specs.core.values import instances
+from trueup_specs.kinds.envelope.credential_rules import CredentialInClear
 from trueup_specs.kinds.environment.spec import EnvironmentSpec
 
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
@@ -242,7 +243,7 @@ def _variables(document: Document) -> Iterator[tuple[Path, str]]:
         yield from ((("spec", "steps", position, "env"), name) for name in step.env)
 
 
-SECRET_RULES: tuple[type[Rule], ...] = (SecretStoreAbsent, SecretNameEmpty)
+SECRET_RULES: tuple[type[Rule], ...] = (SecretStoreAbsent, SecretNameEmpty, CredentialInClear)
 PROCESS_RULES: tuple[type[Rule], ...] = (
     *SECRET_RULES,
     QuantityMalformed,

@@ -6,10 +6,11 @@ Reads the tree that is planned (no network, no credentials) and what the ledger 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
-from trueup.plan.recorded import Recorded
+from trueup.observe import soaking
+from trueup.plan.recorded import Recorded, RecordedResource, RecordedStack
 from trueup_specs.core.envelope import Document
 from trueup_specs.core.references import Key
 from trueup_specs.kinds.data_source.spec import DataSourceSpec
@@ -19,6 +20,7 @@ from trueup_stacks.core.targets import Facts, SourceFact
 
 GATE = "trueup:run:Gate"
 RUN = "trueup:run:Run"
+ALIAS = "trueup:registry:Alias"
 UNKNOWN = "unknown"
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -31,14 +33,21 @@ class Tree(Protocol):
         ...
 
 
-def facts(documents: Mapping[Key, Document], tree: Tree, recorded: Recorded, environment: str) -> Facts:
-    """The facts of an environment."""
+Served = Callable[[str, Key], float]
+"""Seconds since an environment uses the version of a model that it uses."""
+
+
+def facts(
+    documents: Mapping[Key, Document], tree: Tree, recorded: Recorded, environment: str, served: Served | None = None
+) -> Facts:
+    """The facts of an environment; `served` is asked about models that soak."""
     paths = {p for d in documents.values() for p in _named_paths(d)}
     trees = {p: oid for p in sorted(paths) if (oid := tree.tree_oid(p)) is not None}
     return Facts(
         trees=trees,
         sources=dict(_sources(documents, trees)),
-        accepted=dict(_accepted(recorded)),
+        accepted=dict(_accepted(recorded, documents)),
+        served={(e, k): served(e, k) for e, k in soaking.asked(documents, environment)} if served else {},
         runs=dict(_runs(recorded, environment)),
     )
 
@@ -79,12 +88,23 @@ def _sources(documents: Mapping[Key, Document], trees: Mapping[str, str]) -> Ite
             yield key, SourceFact(UNKNOWN, "", volatile=True)
 
 
-def _accepted(recorded: Recorded) -> Iterator[tuple[tuple[str, Key], int]]:
+def _accepted(recorded: Recorded, documents: Mapping[Key, Document]) -> Iterator[tuple[tuple[str, Key], int]]:
+    """What gates accepted, and, in environments that train nothing, what aliases without a version of their own point to."""
     for id, stack in recorded.stacks.items():
-        for address, resource in stack.resources.items():
-            version = resource.outputs.get("acceptedVersion")
-            if address.type == GATE and version is not None:
-                yield (id.environment, Key.parse(resource.origin)), int(version)
+        gates = {r.origin: r for a, r in stack.resources.items() if a.type == GATE}
+        for origin, resource in (*_following(stack, documents), *gates.items()):
+            version = resource.outputs.get("acceptedVersion", resource.properties.get("version"))
+            if isinstance(version, (int, float)) and (origin not in gates or resource is gates[origin]):
+                yield (id.environment, Key.parse(origin)), int(version)
+
+
+def _following(stack: RecordedStack, documents: Mapping[Key, Document]) -> Iterator[tuple[str, RecordedResource]]:
+    for address, resource in stack.resources.items():
+        document = documents.get(Key.parse(resource.origin)) if address.type == ALIAS else None
+        if document is not None and isinstance(document.spec, ModelSpec):
+            names = [f"{document.key.name}-{a.name}" for a in document.spec.aliases if a.version is None]
+            if address.name in names:
+                yield resource.origin, resource
 
 
 def _runs(recorded: Recorded, environment: str) -> Iterator[tuple[Key, Mapping[str, Any]]]:

@@ -64,6 +64,10 @@ OTHERS: Mapping[str, tuple[str, str]] = {
         "Some kinds become nothing on a target, since they are used in another environment.",
         "It is not an error: their documents may stay.",
     ),
+    "TRU2008": (
+        "A version goes on to the next environment by itself once it has soaked.",
+        "It is not an error: `promotion.soak` says how long it must have served before.",
+    ),
     "TRU2101": ("A column that a model uses must stay.", "The model in use was trained on it, and callers send it."),
     "TRU2102": ("What is protected is not deleted or replaced.", "Take the protection away in an apply of its own."),
 }

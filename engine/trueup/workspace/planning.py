@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from trueup.approve import policies
 from trueup.compile.compilation import Compilation, compile_catalog
 from trueup.load.trees import Tree, WorkingTree
+from trueup.observe import soaking
 from trueup.observe.facts import facts
 from trueup.observe.live import Sight
 from trueup.plan.categories import spec_changes
 from trueup.plan.planning import Revision, plan
 from trueup.plan.recorded import Recorded
 from trueup.plan.values import Plan
+from trueup.record import accepted
 from trueup.record.events import DONE, EventKind
 from trueup.resolve.catalog import Catalog, documents_in, resolve
 from trueup.resolve.environments import environments
@@ -108,7 +111,9 @@ def _prepared(
     documents = by_key(found)
     recorded = workspace.ledger.recorded()
     catalog = catalog_of(workspace, documents, environment)
-    catalog = catalog.with_facts(facts(catalog.documents, tree, recorded, environment))
+    catalog = catalog.with_facts(
+        facts(catalog.documents, tree, recorded, environment, partial(accepted.served, workspace.ledger))
+    )
     compilation = compile_catalog(catalog)
     ruling = catalog if rules is None else catalog_of(workspace, by_key(_ruling(rules)), environment)
     applied = applied_documents(workspace, environment) if with_before else None
@@ -118,7 +123,7 @@ def _prepared(
     made = _judged(made, catalog, compilation, ruling)
     if rules is not None and applied is not None:
         made = replace(made, evidence=replace(made.evidence, unapplied=spec_changes(applied, ruling.documents)))
-    diagnostics = (*found.diagnostics, *compilation.diagnostics, *forbidden)
+    diagnostics = (*found.diagnostics, *compilation.diagnostics, *soaking.notes(catalog), *forbidden)
     return Prepared(tree, catalog, compilation, recorded, made, diagnostics, seen, ruling)
 
 

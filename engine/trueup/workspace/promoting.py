@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from trueup.load.trees import WorkingTree, named
@@ -19,7 +18,6 @@ from trueup.resolve import catalog
 from trueup.validate.validation import validate
 from trueup.workspace import naming, overlays
 from trueup.workspace.opening import Workspace, WorkspaceError
-from trueup.workspace.operating import last_changes
 from trueup.workspace.planning import by_key, catalog_of, validated
 from trueup_specs.core.diagnostics import failed
 from trueup_specs.core.envelope import Document, seconds
@@ -59,7 +57,7 @@ def promote(workspace: Workspace, model: str, to: str = "", version: int | None 
     target = to or _next(document.key, spec, recorded)
     before = _before(document.key, spec, target)
     chosen = _version(workspace, document.key, before, version, recorded)
-    _soaked(workspace, document.key, spec, before, recorded)
+    _soaked(workspace, document.key, spec, before)
     file = _edit(workspace, documents, document, target, chosen)
     return Promoted(named(workspace.prefix, file), str(document.key), chosen, target)
 
@@ -108,12 +106,10 @@ def _unused(key: Key, environment: str) -> str:
     return f"No version of {key} is in use in {environment}. Apply it there first: trueup apply {environment}."
 
 
-def _soaked(workspace: Workspace, key: Key, spec: ModelSpec, before: str, recorded: Recorded) -> None:
+def _soaked(workspace: Workspace, key: Key, spec: ModelSpec, before: str) -> None:
     if spec.promotion.soak is None:
         return
-    changes = last_changes(workspace, before)
-    mine = [changes[a] for a in accepted.addresses(recorded, before, key) if a in changes]
-    served = (datetime.now(UTC) - max(mine)).total_seconds() if mine else 0.0
+    served = accepted.served(workspace.ledger, before, key)
     if served < seconds(spec.promotion.soak):
         raise WorkspaceError(
             f"{key} has been as it is in {before} for {served / 60:.0f} min; `promotion.soak` is {spec.promotion.soak}.",

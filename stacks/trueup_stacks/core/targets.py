@@ -35,6 +35,8 @@ class Facts:
     """By DataSource."""
     accepted: Mapping[tuple[str, Key], int] = field(default_factory=dict)
     """The model version that the ledger holds as accepted, by (environment, Model)."""
+    served: Mapping[tuple[str, Key], float] = field(default_factory=dict)
+    """Seconds since the ledger holds that version, by (environment, Model); of models that soak before they go on."""
     runs: Mapping[Key, Mapping[str, Any]] = field(default_factory=dict)
     """The encoded inputs of the run that the ledger records for each Model of this environment: a run is made anew only
     where its meaning differs, so that an added column does not train again."""

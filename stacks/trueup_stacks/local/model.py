@@ -50,8 +50,18 @@ def promoted_version(model: Document, catalog: Catalog) -> int | None:
     path = spec.promotion.path
     if spec.promotion.mode == "auto" and catalog.environment in path[1:]:
         before = path[path.index(catalog.environment) - 1]
-        return catalog.facts.accepted.get((before, model.key))
+        if still_soaks(model, catalog, before) <= 0:
+            return catalog.facts.accepted.get((before, model.key))
     return catalog.facts.accepted.get((catalog.environment, model.key))
+
+
+def still_soaks(model: Document, catalog: Catalog, before: str) -> float:
+    """Seconds until the version that the environment `before` uses has served there as long as the model asks."""
+    spec = model.spec
+    assert isinstance(spec, ModelSpec)
+    if spec.promotion.soak is None:
+        return 0.0
+    return seconds(spec.promotion.soak) - catalog.facts.served.get((before, model.key), 0.0)
 
 
 def version_in_use(model: Document, catalog: Catalog, compiled: Compiled) -> Output | int | None:

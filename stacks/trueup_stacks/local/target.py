@@ -53,7 +53,7 @@ LOCAL = Target(
                 ),
             ),
             # A gate names the model that it decides about, and that is what counts.
-            no_resource=("spec.gates", "spec.promotion.soak", "spec.retention"),
+            no_resource=("spec.gates", "spec.retention"),
         ),
         "Endpoint": KindSupport(
             serving.emit_endpoint,

@@ -43,6 +43,7 @@ def catalog(written: Mapping[Key, object]) -> Catalog:
             ("dev", Key("Model", "churn", "promoted")): 6,
             ("staging", Key("Model", "churn", "promoted")): 7,
         },
+        served={("dev", Key("Model", "churn", "churn")): 1e5, ("staging", Key("Model", "churn", "promoted")): 1e5},
     )
     settings = documents[environment].spec
     return Catalog("shop", environment.name, settings, documents, Lineage({}), facts)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from trueup.record.events import Event, EventKind
+from trueup.record import accepted
 from trueup.workspace import overlays
 from trueup.workspace.opening import WorkspaceError
 from trueup.workspace.promoting import Promoted, promote
@@ -66,7 +67,6 @@ def test_a_second_promotion_changes_one_number(churn: World) -> None:
         ("    {description: Hi.}\n", "    { version: 5, description: Hi.}\n"),
         ("    {version: 1}\n", "    {version: 5}\n"),
         ("    {version: 12, description: Hi.}\n", "    {version: 5, description: Hi.}\n"),
-        ("    {}\n", "    { version: 5 }\n"),
     ],
 )
 def test_an_overlay_that_is_there_is_edited_with_comments_and_layout_kept(
@@ -107,7 +107,7 @@ def test_an_overlay_that_would_win_is_named_and_nothing_is_left_behind(churn: Wo
     churn.commit()
     churn.apply("dev", version=5)
     churn.write("churn/both.yaml", PATCH.replace("[prod]", "[dev, prod]").replace("in-prod", "zz") + "    version: 9\n")
-    with pytest.raises(WorkspaceError, match="another overlay sets version 9"):
+    with pytest.raises(WorkspaceError, match="set `version` of Model/churn/churn to different values"):
         promote(churn.workspace, "churn")
     assert not (churn.folder / "churn/churn-version-prod.yaml").exists()
 
@@ -143,8 +143,6 @@ def test_a_version_soaks_before_it_goes_on(churn: World) -> None:
     churn.edit("churn/model.yaml", "    mode: pullRequest\n", "    mode: pullRequest\n    soak: 1h\n")
     churn.commit()
     churn.apply("dev", version=3)
-    steps = [{"resource": "dev.churn.model::trueup:run:Gate::churn", "action": "update", "status": "done"}]
-    churn.workspace.ledger.append(Event(EventKind.STEP, "dev", details={"steps": steps}))
     with pytest.raises(WorkspaceError, match=r"for 0 min; `promotion.soak` is 1h") as error:
         promote(churn.workspace, "churn")
     assert error.value.code == 7
@@ -155,3 +153,53 @@ def test_a_version_soaks_before_it_goes_on(churn: World) -> None:
 def test_a_document_without_a_patch_is_no_place_for_a_version() -> None:
     with pytest.raises(ValueError, match=r"no mapping at spec\.patch"):
         overlays.pinned("spec:\n  patch: 1\n", 0, 3)
+
+
+def later(monkeypatch: pytest.MonkeyPatch, hours: float) -> None:
+    """Lets time go on for those who ask how long a version has served."""
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) + timedelta(hours=hours)
+
+    monkeypatch.setattr(accepted, "datetime", Later)
+
+
+def alias_in(world: World, environment: str) -> Any:
+    """The version that an environment's alias is to point to, and the notes about soaking."""
+    prepared = world.prepare(environment)
+    aliases = [r for r in prepared.compilation.resources() if r.address.type == "trueup:registry:Alias"]
+    notes = [d.summary for d in prepared.diagnostics if d.code == "TRU2008"]
+    return [a.properties["version"] for a in aliases], notes
+
+
+@pytest.mark.capability("model-management/transition-automation", by="trueup_stacks.local.model:promoted_version")
+def test_a_version_that_goes_on_by_itself_soaks_too(churn: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    churn.edit("churn/model.yaml", "    mode: pullRequest\n", "    mode: auto\n    soak: 1h\n")
+    churn.commit()
+    churn.apply("dev", version=3)
+    versions, (note,) = alias_in(churn, "prod")
+    assert versions == [] and "Version 3 of Model/churn/churn soaks in dev for another 60 min" in note
+    later(monkeypatch, 2)
+    assert alias_in(churn, "prod") == ([3], [])
+    churn.apply("prod", version=3)
+    churn.apply("dev", version=4)
+    later(monkeypatch, 0.5)
+    versions, (note,) = alias_in(churn, "prod")
+    assert versions == [3], "prod keeps what it has while the new version soaks"
+    assert "Version 4" in note and "another 30 min" in note
+    churn.apply("dev", version=4)
+    later(monkeypatch, 1.5)
+    assert alias_in(churn, "prod") == ([4], []), "an apply that accepts the same version again does not begin anew"
+
+
+def test_without_a_pin_an_environment_keeps_what_was_promoted_last(churn: World) -> None:
+    churn.apply("dev", version=3)
+    file = churn.folder / promote(churn.workspace, "churn").file
+    churn.commit()
+    churn.apply("prod", version=3)
+    file.unlink()
+    churn.commit()
+    churn.apply("dev", version=4)
+    assert alias_in(churn, "prod") == ([3], [])

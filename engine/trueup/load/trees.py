@@ -49,6 +49,7 @@ class Tree(Protocol):
     def entries(self) -> Mapping[str, Entry]: ...
     def read(self, paths: Iterable[str]) -> Mapping[str, bytes]: ...
     def tree_oid(self, path: str) -> str | None: ...
+    def records(self) -> frozenset[bytes]: ...
     def read_under(self, path: str) -> Mapping[str, bytes]: ...
 
 
@@ -104,8 +105,26 @@ class Revision(_Listed):
         return self._entries
 
     @cached_property
+    def _listing(self) -> tuple[bytes, ...]:
+        """A record for each file and folder below, as Git writes it: `MODE TYPE ID<tab>PATH`."""
+        return tuple(git.run(self.repository, "ls-tree", "-r", "-t", "-z", "--full-tree", self.oid).split(b"\0")[:-1])
+
+    @cached_property
     def _entries(self) -> dict[str, Entry]:
-        return dict(_parsed(git.run(self.repository, "ls-tree", "-r", "-z", "--full-tree", self.oid)))
+        return dict(parsed(record) for record in self._listing if not record.startswith(_FOLDER))
+
+    @cached_property
+    def _folders(self) -> dict[str, str]:
+        found = (parsed(record) for record in self._listing if record.startswith(_FOLDER))
+        return {path: entry.oid for path, entry in found}
+
+    def records(self) -> frozenset[bytes]:
+        """The files as records that tell mode, id and path: equal ones are the same file. `parsed` reads one."""
+        return self._records
+
+    @cached_property
+    def _records(self) -> frozenset[bytes]:
+        return frozenset([record for record in self._listing if not record.startswith(_FOLDER)])
 
     def read(self, paths: Iterable[str]) -> Mapping[str, bytes]:
         entries = {p: self._entries[p] for p in paths if p in self._entries}
@@ -115,20 +134,25 @@ class Revision(_Listed):
     def tree_oid(self, path: str) -> str | None:
         """The id of a file's or folder's object; None where there is none."""
         clean = path.strip("/").removeprefix("./")
-        if clean in self._entries:
-            return self._entries[clean].oid
-        done = git.attempt(
-            self.repository, "rev-parse", "--verify", "--quiet", f"{self.oid}:{clean}" if clean else self.oid
-        )
-        return done.stdout.decode().strip() if done.returncode == 0 else None
+        if clean in ("", "."):
+            return self.oid
+        found = self._entries.get(clean)
+        return found.oid if found else self._folders.get(clean)
 
 
-def _parsed(output: bytes) -> Iterable[tuple[str, Entry]]:
-    for record in output.split(b"\0"):
-        if record:
-            head, _, path = record.partition(b"\t")
-            mode, _, oid = head.decode().split()
-            yield path.decode("utf-8", "surrogateescape"), Entry(mode, oid)
+_FOLDER = b"040000 "
+
+
+def parsed(record: bytes) -> tuple[str, Entry]:
+    """The path and the entry of a record."""
+    head, _, path = record.partition(b"\t")
+    mode, _, oid = head.decode().split()
+    return path.decode("utf-8", "surrogateescape"), Entry(mode, oid)
+
+
+def path_of(record: bytes) -> str:
+    """The path of a record."""
+    return record.partition(b"\t")[2].decode("utf-8", "surrogateescape")
 
 
 def revision(repository: Path, rev: str, prefix: str) -> Revision | None:
@@ -232,13 +256,26 @@ class WorkingTree(_Listed):
     def tree_oid(self, path: str) -> str | None:
         """The id that a file's or folder's object would have; None where there is none."""
         clean = path.strip("/").removeprefix("./")
-        if clean in self._ids:
-            return self._ids[clean]
-        start = f"{clean}/" if clean and clean != "." else ""
-        inside = {p[len(start) :]: p for p in self._ids if p.startswith(start)}
-        if not inside:
-            return None
-        return _tree_id({p: (self._entries[full].mode, self._ids[full]) for p, full in inside.items()}, self._width)
+        return self._ids.get(clean) or self._folders.get("" if clean == "." else clean)
+
+    @cached_property
+    def _folders(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        if self._ids:
+            _tree_id({p: (e.mode, self._ids[p]) for p, e in self._entries.items()}, self._width, "", found)
+        return found
+
+    def records(self) -> frozenset[bytes]:
+        """The files as records; those that Git does not know yet as if they were added."""
+        return self._records
+
+    @cached_property
+    def _records(self) -> frozenset[bytes]:
+        return frozenset(
+            b"%s %s %s\t%s"
+            % (e.mode.encode(), b"commit" if e.mode == MODULE else b"blob", self._ids[p].encode(), os.fsencode(p))
+            for p, e in self._entries.items()
+        )
 
 
 def _paths(output: bytes) -> list[str]:
@@ -250,8 +287,8 @@ def _object_id(kind: str, data: bytes, width: int) -> str:
     return digest(b"%s %d\0" % (kind.encode(), len(data)) + data).hexdigest()
 
 
-def _tree_id(files: Mapping[str, tuple[str, str]], width: int) -> str:
-    """The id of the tree object of some files, by path."""
+def _tree_id(files: Mapping[str, tuple[str, str]], width: int, above: str, found: dict[str, str]) -> str:
+    """The id of the tree object of some files, by path; `found` gets it and those of the folders below, by their path below `above`."""
     items: dict[str, tuple[str, str]] = {}
     folders: dict[str, dict[str, tuple[str, str]]] = {}
     for path, item in files.items():
@@ -261,12 +298,13 @@ def _tree_id(files: Mapping[str, tuple[str, str]], width: int) -> str:
         else:
             items[first] = item
     for name, inside in folders.items():
-        items[name] = ("40000", _tree_id(inside, width))
+        items[name] = ("40000", _tree_id(inside, width, f"{above}{name}/", found))
     ordered = sorted(items.items(), key=lambda i: os.fsencode(i[0] + ("/" if i[1][0] == "40000" else "")))
     data = b"".join(
         b"%s %s\0" % (mode.encode(), os.fsencode(name)) + bytes.fromhex(oid) for name, (mode, oid) in ordered
     )
-    return _object_id("tree", data, width)
+    found[above.removesuffix("/")] = oid = _object_id("tree", data, width)
+    return oid
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -47,11 +47,24 @@ class Tree:
         return found.data if found and found.type == "blob" else None
 
     def names(self, folder: str) -> list[str]:
-        """The names in a folder; empty where there is none."""
-        if not self.commit:
-            return []
-        found = self.reader.read(f"{self.commit}:{self.workspace}/{folder}")
-        return sorted(tree_items(found.data, len(found.id) // 2)) if found and found.type == "tree" else []
+        """The names in a folder, sorted; empty where there is none."""
+        return sorted(self.items(folder))
+
+    def items(self, folder: str) -> dict[str, str]:
+        """The ids of the objects in a folder, by name."""
+        found = self.reader.read(f"{self.commit}:{self.workspace}/{folder}") if self.commit else None
+        if found is None or found.type != "tree":
+            return {}
+        return {name: oid for name, (_, oid) in tree_items(found.data, len(found.id) // 2).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Stacks:
+    """The recorded stacks at one commit of the ledger, by the ids of their files: equal ids are equal stacks."""
+
+    commit: str
+    """Empty where there is no ledger yet."""
+    oids: Mapping[StackId, str]
 
 
 class Ledger:
@@ -234,16 +247,28 @@ class Ledger:
         with Reader(self.git) as reader:
             return self._entry(reader, done.stdout.decode().strip())
 
-    def recorded(self, environment: str | None = None) -> Recorded:
-        """What is recorded as applied, of all environments or of one. One Git process; empty where there is no ledger."""
+    def stacks(self) -> Stacks:
+        """Which stacks are recorded, without reading them."""
         with Reader(self.git) as reader:
             head = self._newest(reader)
+            tree = Tree(reader, head.id if head else "", self.workspace)
+            return Stacks(tree.commit, {_stack_id(name): oid for name, oid in tree.items("stacks").items()})
+
+    def recorded(
+        self, environment: str | None = None, *, at: str = "", namespaces: frozenset[str] | None = None
+    ) -> Recorded:
+        """What is recorded as applied, of all environments or of one. One Git process; empty where there is no ledger.
+
+        `at` is an entry's commit in place of the newest; `namespaces` are those whose stacks are read, by default all.
+        """
+        with Reader(self.git) as reader:
+            head = reader.read(at) if at else self._newest(reader)
             if head is None:
                 return Recorded()
             tree = Tree(reader, head.id, self.workspace)
             durations = tree.read(updates.DURATIONS)
             return Recorded(
-                stacks={s.id: s for s in _stacks(tree, environment)},
+                stacks={s.id: s for s in _stacks(tree, environment, namespaces)},
                 head=head.id,
                 pins=_pins(tree, environment),
                 durations=states.load(durations) if durations else {},
@@ -305,10 +330,15 @@ def _spent(event: Event, tree: Tree) -> updates.Files:
     return {folder + name: None for name in tree.names(folder.rstrip("/"))}
 
 
-def _stacks(tree: Tree, environment: str | None) -> Iterator[RecordedStack]:
+def _stack_id(name: str) -> StackId:
+    return StackId.parse(name.removesuffix(".json"))
+
+
+def _stacks(tree: Tree, environment: str | None, namespaces: frozenset[str] | None) -> Iterator[RecordedStack]:
     for name in tree.names("stacks"):
-        stack = StackId.parse(name.removesuffix(".json"))
-        data = tree.read(f"stacks/{name}") if environment in (None, stack.environment) else None
+        stack = _stack_id(name)
+        wanted = environment in (None, stack.environment) and (namespaces is None or stack.namespace in namespaces)
+        data = tree.read(f"stacks/{name}") if wanted else None
         if data is not None:
             yield states.stack_of(states.load(data))
 

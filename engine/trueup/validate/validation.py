@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from trueup.load.nodes import Node, place
 from trueup.load.trees import MODULE, Tree, named
@@ -39,6 +40,8 @@ class Parsed:
     documents: tuple[Document, ...] = ()
     claimed: frozenset[Key] = frozenset()
     diagnostics: tuple[Diagnostic, ...] = ()
+    values: tuple[Any, ...] = ()
+    """What each document of a file without problems says, as plain values."""
 
 
 @dataclass
@@ -152,7 +155,7 @@ def parse(file: str, data: bytes, namespace: str) -> Parsed:
             if (key := key_of(value, namespace)) is not None:
                 claimed.add(key)
     if not wrong:
-        return Parsed(tuple(documents))
+        return Parsed(tuple(documents), values=found.values)
     return Parsed(tuple(documents), frozenset(claimed), tuple(_located(file, data, found, wrong)))
 
 

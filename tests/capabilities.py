@@ -5,7 +5,7 @@ of its own* once that function does nothing in an installed copy of the package.
 that the CLI, the provider, the runner, steps and servers that the test starts all see it. A time-out, an import error or an error in
 the test's own plumbing is no proof.
 
-    python tests/capabilities.py [--list] [--only TEXT]
+    python tests/capabilities.py [--list] [--only TEXT] [--jobs N]
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import json
 import os
+import queue
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import sysconfig
 import tempfile
 import time
 import venv
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,6 +87,7 @@ def main() -> int:
     arguments.add_argument(
         "--only", default="", metavar="TEXT", help="only claims whose id, function or test holds the text"
     )
+    arguments.add_argument("--jobs", type=int, default=2, metavar="N", help="so many at once (2)")
     asked = arguments.parse_args()
     claims = [c for c in collected() if asked.only in f"{c.id} {c.by} {c.test}"]
     problems = list(malformed(claims))
@@ -94,7 +97,7 @@ def main() -> int:
         print("\n".join(problems))
         print(f"{len({c.id for c in claims})} ids claimed by {len(claims)} tests.")
         return 1 if problems else 0
-    return prove(claims)
+    return prove(claims, asked.jobs)
 
 
 def collected() -> list[Claim]:
@@ -155,28 +158,37 @@ def source(site: Path, module: str) -> Path:
     return path / "__init__.py" if (ROOT / "engine" / path).is_dir() or path.is_dir() else path.with_suffix(".py")
 
 
-def prove(claims: list[Claim]) -> int:
-    """Runs every claimed test as it is, then each without its function."""
+def prove(claims: list[Claim], jobs: int) -> int:
+    """Runs every claimed test as it is, then each without its function, `jobs` at once, each in a copy of its own."""
     began = time.monotonic()
     proven: set[str] = set()
     failures = []
     with tempfile.TemporaryDirectory(prefix="trueup-capabilities-") as folder:
-        python, site = installed(Path(folder) / "copy")
-        good = outcomes(python, sorted({c.test for c in claims}), seconds=3600)
-        for number, claim in enumerate(claims, 1):
-            ok, why = judged(python, site, claim, good.get(claim.test, {"outcome": "not run"}))
-            print(
-                f"[{number}/{len(claims)}] {'proven' if ok else 'NOT PROVEN'}  {claim.id}  by {claim.by}"
-                + ("" if ok else f"\n    {why}"),
-                flush=True,
-            )
-            if ok:
-                proven.add(claim.id)
-            else:
-                failures.append(claim)
-    print(
-        f"{len(proven)} capabilities proven, {len(failures)} of {len(claims)} claims not, in {time.monotonic() - began:.0f} s."
-    )
+        copies: queue.Queue[tuple[Path, Path]] = queue.Queue()
+        for number in range(jobs):
+            copies.put(installed(Path(folder) / f"copy{number}"))
+
+        def take_away(claim: Claim) -> tuple[Claim, bool, str]:
+            copy = copies.get()
+            try:
+                good = outcomes(copy[0], [claim.test], seconds=SECONDS).get(claim.test, {"outcome": "not run"})
+                return claim, *judged(*copy, claim, good)
+            finally:
+                copies.put(copy)
+
+        with ThreadPoolExecutor(jobs) as pool:
+            for number, (claim, ok, why) in enumerate(pool.map(take_away, claims), 1):
+                word = "proven" if ok else "NOT PROVEN"
+                print(
+                    f"[{number}/{len(claims)}] {word}  {claim.id}  by {claim.by}" + ("" if ok else f"\n    {why}"),
+                    flush=True,
+                )
+                if ok:
+                    proven.add(claim.id)
+                else:
+                    failures.append(claim)
+    seconds = time.monotonic() - began
+    print(f"{len(proven)} capabilities proven, {len(failures)} of {len(claims)} claims not, in {seconds:.0f} s.")
     return 1 if failures else 0
 
 

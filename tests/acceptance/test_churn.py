@@ -49,7 +49,6 @@ def ask_for(repository: Any, http: Any, environment: str, ids: list[str]) -> dic
     return {o["name"]: o["data"] for o in http(f"{base}/infer", body)["outputs"]}
 
 
-@pytest.mark.capability("data-operations/centralized-feature-store", by="trueup.features.online:lookup")
 def test_the_endpoint_answers_by_customer_id_with_features_read_online(repository: Any, http: Any) -> None:
     answers = ask_for(repository, http, "dev", IDS)
     labels = next(v for v in answers.values() if set(v) <= {"yes", "no"})

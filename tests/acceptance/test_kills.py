@@ -63,7 +63,6 @@ def kill_all(process: Any) -> None:
     process.wait(timeout=30)
 
 
-@pytest.mark.capability("infrastructure/business-continuity", by="trueup.apply.recovery:settle")
 def test_whatever_is_killed_whenever_the_next_apply_converges(repository: Any, http: Any) -> None:
     generator = random.Random(SEED)
     url = repository.url("dev", "Endpoint/credit/risk")

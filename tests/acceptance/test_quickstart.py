@@ -68,7 +68,6 @@ def served(repository: Any) -> list[psutil.Process]:
     return found
 
 
-@pytest.mark.capability("model-development/training-automation", by="trueup.run.local:submit")
 def test_the_first_apply_trains_registers_serves_and_records(repository: Any, http: Any) -> None:
     given = predict(repository, http)
     actual = [r["status"] for r in rows(repository, 20)]
@@ -128,7 +127,6 @@ def test_an_added_column_is_non_breaking_and_a_removed_one_that_is_used_is_an_er
     repository.git("checkout", "-q", ".")
 
 
-@pytest.mark.capability("model-development/automated-quality-checks", by="trueup.provider.gate:Gate.create")
 def test_a_worse_model_is_held_and_is_not_trained_again(repository: Any, http: Any) -> None:
     before = predict(repository, http, 200)
     repository.edit("model.yaml", "default: 1.0", "default: 0.000001")
@@ -234,6 +232,41 @@ def test_down_stops_the_servers_and_up_starts_them(repository: Any, http: Any) -
     repository.trueup("up", "dev")
     assert len(predict(repository, http, 5)) == 5
     assert repository.steps("dev") == {}
+
+
+def test_a_route_changed_by_hand_is_named_and_healed(repository: Any, http: Any) -> None:
+    changed = 0
+    for file in repository.home.glob("dev/gateways/**/*"):
+        if (
+            file.is_file()
+            and "logs" not in file.parts
+            and b"/risk" in (data := file.read_bytes())
+            and b"virtual_hosts" in data
+        ):
+            fresh = file.with_name(file.name + ".new")
+            fresh.write_bytes(data.replace(b"/risk", b"/riks"))
+            fresh.replace(file)
+            changed += 1
+    assert changed, "the gateway's routes are in no file"
+    named = repository.trueup("drift", "dev").out
+    assert "trueup:serve:Gateway gateway" in named and "riks" in named, named
+    repository.trueup("apply", "dev", "--yes")
+    assert "No drift" in repository.trueup("drift", "dev").out
+    assert len(predict(repository, http, 5)) == 5
+
+
+def test_a_renamed_dataset_keeps_its_data(repository: Any) -> None:
+    log = repository.home / "dev/tables/credit/applications/_delta_log"
+    before = sorted(p.name for p in log.glob("*.json"))
+    repository.edit("data.yaml", "  name: applications\n", "  name: requests\n  movedFrom: applications\n")
+    model = repository.folder / "model.yaml"
+    model.write_text(model.read_text().replace("dataset: applications", "dataset: requests"))
+    repository.commit("Rename the dataset")
+    assert repository.steps("dev")["trueup:data:Table requests"] == "move"
+    repository.trueup("apply", "dev", "--yes")
+    assert sorted(p.name for p in log.glob("*.json")) == before
+    assert "Dataset/credit/requests" in repository.trueup("status", "dev").out
+    assert "Nothing to do" in repository.trueup("apply", "dev", "--yes").out
 
 
 def test_a_dirty_tree_is_refused(repository: Any) -> None:

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from trueup.observe import soaking
+from trueup.observe.cursors import CURSOR
 from trueup.plan.recorded import Recorded, RecordedResource, RecordedStack
 from trueup_specs.core.envelope import Document
 from trueup_specs.core.references import Key
 from trueup_specs.kinds.data_source.spec import DataSourceSpec
+from trueup_specs.kinds.dataset.spec import DatasetSpec
 from trueup_specs.kinds.model.spec import ModelSpec
 from trueup_specs.kinds.pipeline.spec import PipelineSpec
 from trueup_stacks.core.targets import Facts, SourceFact
@@ -21,6 +23,7 @@ from trueup_stacks.core.targets import Facts, SourceFact
 GATE = "trueup:run:Gate"
 RUN = "trueup:run:Run"
 ALIAS = "trueup:registry:Alias"
+TABLE = "trueup:data:Table"
 UNKNOWN = "unknown"
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -38,14 +41,23 @@ Served = Callable[[str, Key], float]
 
 
 def facts(
-    documents: Mapping[Key, Document], tree: Tree, recorded: Recorded, environment: str, served: Served | None = None
+    documents: Mapping[Key, Document],
+    tree: Tree,
+    recorded: Recorded,
+    environment: str,
+    *,
+    served: Served | None = None,
+    cursors: Mapping[Key, str] | None = None,
 ) -> Facts:
-    """The facts of an environment; `served` is asked about models that soak."""
+    """The facts of an environment. `served` is asked about models that soak; `cursors` are fingerprints of data sources that were
+    asked for theirs, and where one was not, what the ledger records of it holds."""
     paths = {p for d in documents.values() for p in _named_paths(d)}
     trees = {p: oid for p in sorted(paths) if (oid := tree.tree_oid(p)) is not None}
     return Facts(
         trees=trees,
-        sources=dict(_sources(documents, trees)),
+        sources=dict(
+            _sources(documents, trees, {**dict(_loaded(recorded, documents, environment)), **(cursors or {})})
+        ),
         accepted=dict(_accepted(recorded, documents)),
         served={(e, k): served(e, k) for e, k in soaking.asked(documents, environment)} if served else {},
         runs=dict(_runs(recorded, environment)),
@@ -75,7 +87,21 @@ def _named_paths(document: Document) -> Iterator[str]:
         yield spec.source.uri
 
 
-def _sources(documents: Mapping[Key, Document], trees: Mapping[str, str]) -> Iterator[tuple[Key, SourceFact]]:
+def _loaded(recorded: Recorded, documents: Mapping[Key, Document], environment: str) -> Iterator[tuple[Key, str]]:
+    """The cursors that the ledger records of the tables of each data source."""
+    for id, stack in recorded.stacks.items():
+        for address, resource in stack.resources.items() if id.environment == environment else ():
+            document = documents.get(Key.parse(resource.origin)) if address.type == TABLE else None
+            if document is not None and isinstance(document.spec, DatasetSpec):
+                found = str(resource.properties.get("sourceFingerprint"))
+                if found.startswith(CURSOR):
+                    namespace, _, name = document.spec.source.rpartition("/")
+                    yield Key("DataSource", namespace or document.key.namespace, name), found
+
+
+def _sources(
+    documents: Mapping[Key, Document], trees: Mapping[str, str], cursors: Mapping[Key, str]
+) -> Iterator[tuple[Key, SourceFact]]:
     for key, document in sorted(documents.items()):
         if not isinstance(document.spec, DataSourceSpec):
             continue
@@ -85,7 +111,9 @@ def _sources(documents: Mapping[Key, Document], trees: Mapping[str, str]) -> Ite
         elif document.spec.file is not None:
             yield key, SourceFact(UNKNOWN, document.spec.file.url, volatile=path is None)
         else:
-            yield key, SourceFact(UNKNOWN, "", volatile=True)
+            assert document.spec.sql is not None
+            mark = cursors.get(key, UNKNOWN) if document.spec.sql.cursor else UNKNOWN
+            yield key, SourceFact(mark, "", volatile=True)
 
 
 def _accepted(recorded: Recorded, documents: Mapping[Key, Document]) -> Iterator[tuple[tuple[str, Key], int]]:

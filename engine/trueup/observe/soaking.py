@@ -1,6 +1,6 @@
-"""Versions that go on by themselves once they have served long enough: `promotion.mode: auto` with `soak`. Called by `facts` and the workspace.
+"""Versions that go on by themselves once they have served long enough: `promotion.mode: auto` with `soak`.
 
-Reads values only; the time of service comes from the ledger.
+Called by `facts` and the workspace. Reads values only; the time of service comes from the ledger.
 """
 
 from __future__ import annotations

@@ -136,8 +136,26 @@ def _parquet(path: str, storage: dict[str, Any] | None) -> pd.DataFrame:
     return pd.read_parquet(path, storage_options=storage, dtype_backend="pyarrow")
 
 
+def cursor(source: Mapping[str, Any]) -> str:
+    """The single value of a source's cursor query, as text. Raises ComponentError where it gives another number of values."""
+    found, _ = _asked(source, "cursor")
+    if len(found) != 1 or len(found[0]) != 1:
+        shape = f"{len(found)} rows" if len(found) != 1 else f"{len(found[0])} columns"
+        raise ComponentError(
+            f"`sql.cursor` must give one value and gives {shape}. Write a query such as `select max(updated_at) from orders`."
+        )
+    return str(found[0][0])
+
+
 def _query(source: Mapping[str, Any]) -> pd.DataFrame:
     import pandas as pd
+
+    found, names = _asked(source, "query")
+    return pd.DataFrame([list(row) for row in found], columns=pd.Index(names), dtype=object)
+
+
+def _asked(source: Mapping[str, Any], which: str) -> tuple[Sequence[Any], list[str]]:
+    """The rows and column names that the `query` or `cursor` of a source gives."""
     import sqlalchemy
 
     connection = str(source["connection"])
@@ -154,13 +172,13 @@ def _query(source: Mapping[str, Any]) -> pd.DataFrame:
         engine = sqlalchemy.create_engine(url)
         try:
             with engine.connect() as opened:
-                result = opened.execute(sqlalchemy.text(str(source["query"])))
+                result = opened.execute(sqlalchemy.text(str(source[which])))
                 found, names = result.fetchall(), list(result.keys())
         finally:
             engine.dispose()
     except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
         text = masked(Exception(str(getattr(error, "orig", None) or error).splitlines()[0]), connection, {})
         raise ComponentError(
-            f"The query of {shown} failed: {text}. Check the database and `sql` of the DataSource, and apply again."
+            f"The {which} of {shown} failed: {text}. Check the database and `sql` of the DataSource, and apply again."
         ) from None
-    return pd.DataFrame([list(row) for row in found], columns=pd.Index(names), dtype=object)
+    return found, names

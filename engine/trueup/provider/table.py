@@ -1,5 +1,6 @@
 """`trueup:data:Table`: a Delta Lake table, loaded from a source, with a contract. Called by `server` and `observe`.
 
+A source with a cursor is asked for it first, and is read only where the loaded version has another value of it.
 Each load is one Delta version whose commit says whose it is, what was asked for, and a digest of the rows: so the same content makes no
 new version, an interrupted load is found again, and a commit by anybody else is drift. An edited table is healed from the last version
 that we wrote, so that the source need not be there; the edit stays in the history.
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 URN, SOURCE, REQUEST, DIGEST, ROWS = "trueup.urn", "trueup.source", "trueup.request", "trueup.digest", "trueup.rows"
+CURSOR, MEANING = "trueup.cursor", "trueup.meaning"
+"""The cursor's value before a load, and a digest of all else that was asked for."""
 MOST_SHOWN = 20
 UNREAD = "unknown"
 """The fingerprint of a source that does not say whether it changed: it is read whenever the resource is updated."""
@@ -52,6 +55,8 @@ class Table:
                 *fields.text(inputs, "source.connection", "a SQLAlchemy URL"),
                 *fields.text(inputs, "source.query", "a query"),
             ]
+            if fields.at(inputs, "source.cursor") is not None:
+                found += fields.text(inputs, "source.cursor", "a query that gives one value")
         elif kind != UNKNOWN:
             found.append(Failure("source.kind", f"`source.kind` must be file or sql; it is {fields.shown(kind)}."))
         if not inputs.get("properties"):
@@ -129,6 +134,12 @@ class Table:
             raise ComponentError(f"The table's place is refused: {error}.") from error
 
     def _load(self, context: Context, inputs: Properties) -> State:
+        table, cursor = opened(self._path(context, inputs)), None
+        if fields.at(inputs, "source.cursor"):
+            cursor = sources.cursor(inputs["source"])
+            if table is not None and _holds(commits(table)[0], cursor, inputs):
+                context.log(f"the source's cursor is {cursor} as before, so it is not read again")
+                return State(str(inputs["uri"]), _outputs(inputs, table))
         context.log("reading the source")
         frame = sources.rows(inputs["source"], context.home, inputs["properties"])
         context.log(f"checking {len(frame)} rows")
@@ -138,9 +149,8 @@ class Table:
         for violation in done.violations:
             context.log(f"warning: {violation.text}")
         path, mark = self._path(context, inputs), digest(done.table)
-        table = opened(path)
         if table is None or commits(table)[0].get(DIGEST) != mark:
-            table = self._write(context, path, done.table, inputs, mark)
+            table = self._write(context, path, done.table, inputs, mark, cursor)
         return State(str(inputs["uri"]), _outputs(inputs, table))
 
     def _restore(self, context: Context, inputs: Properties, ours: Mapping[str, Any]) -> State:
@@ -149,12 +159,13 @@ class Table:
         if table is None:
             return self._load(context, inputs)
         context.log(f"restoring version {ours['version']}")
-        return State(
-            str(inputs["uri"]),
-            _outputs(inputs, self._write(context, path, table.to_pyarrow_table(), inputs, str(ours[DIGEST]))),
-        )
+        rows, cursor = table.to_pyarrow_table(), ours.get(CURSOR)
+        written = self._write(context, path, rows, inputs, str(ours[DIGEST]), cursor)
+        return State(str(inputs["uri"]), _outputs(inputs, written))
 
-    def _write(self, context: Context, path: str, rows: pa.Table, inputs: Properties, mark: str) -> DeltaTable:
+    def _write(
+        self, context: Context, path: str, rows: pa.Table, inputs: Properties, mark: str, cursor: str | None
+    ) -> DeltaTable:
         from deltalake import CommitProperties, DeltaTable, write_deltalake
         from deltalake.exceptions import DeltaError
 
@@ -164,7 +175,8 @@ class Table:
             REQUEST: request(inputs),
             DIGEST: mark,
             ROWS: str(rows.num_rows),
-        }
+            MEANING: meaning(inputs),
+        } | ({CURSOR: cursor} if cursor is not None else {})
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             write_deltalake(
@@ -195,6 +207,16 @@ def request(inputs: Mapping[str, Any]) -> str:
         "quality": inputs.get("quality") or [],
     }
     return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def meaning(inputs: Mapping[str, Any]) -> str:
+    """A digest of what a load depends on beside the content of its source."""
+    return request({**inputs, "sourceFingerprint": None})
+
+
+def _holds(newest: Mapping[str, Any], cursor: str, inputs: Mapping[str, Any]) -> bool:
+    """Whether the newest version is ours, was made at this value of the cursor, and for what is asked now."""
+    return bool(newest.get(URN)) and newest.get(CURSOR) == cursor and newest.get(MEANING) == meaning(inputs)
 
 
 def _loaded(ours: Mapping[str, Any], outputs: Mapping[str, Any], inputs: Mapping[str, Any]) -> bool:

@@ -68,6 +68,10 @@ OTHERS: Mapping[str, tuple[str, str]] = {
         "A version goes on to the next environment by itself once it has soaked.",
         "It is not an error: `promotion.soak` says how long it must have served before.",
     ),
+    "TRU2009": (
+        "A data source with a cursor must answer before an apply.",
+        "Nobody knows then whether it has new data; what was loaded stays.",
+    ),
     "TRU2101": ("A column that a model uses must stay.", "The model in use was trained on it, and callers send it."),
     "TRU2102": ("What is protected is not deleted or replaced.", "Take the protection away in an apply of its own."),
 }

@@ -8,8 +8,9 @@ from functools import partial
 
 from trueup.approve import policies
 from trueup.compile.compilation import Compilation, compile_catalog
-from trueup.load.trees import Tree, WorkingTree
-from trueup.observe import soaking
+from trueup.load.parts import Part
+from trueup.load.trees import Tree, WorkingTree, revision
+from trueup.observe import cursors, soaking
 from trueup.observe.facts import facts
 from trueup.observe.live import Sight
 from trueup.plan.categories import spec_changes
@@ -81,6 +82,23 @@ def catalog_of(workspace: Workspace, documents: Mapping[Key, Document], environm
     return resolve(workspace.name, documents, environment)
 
 
+@dataclass(frozen=True)
+class Applied:
+    """What was applied last: its tree, or nothing at all, or (not `known`) a commit that this clone does not have."""
+
+    tree: Tree | None = None
+    known: bool = True
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The trees of a plan: what is planned, whose rules hold (None: its own), and what was applied last."""
+
+    head: Tree
+    rules: Tree | None
+    applied: Applied
+
+
 def prepare(
     workspace: Workspace,
     environment: str,
@@ -96,35 +114,46 @@ def prepare(
     Raises InvalidSpecs and WorkspaceError. Nothing is changed, no Pulumi process is started, no credentials are needed.
     """
     with without_collector():
-        return _prepared(workspace, environment, tree, rules, see, with_before)
+        recorded = workspace.ledger.recorded()
+        applied = last_applied(workspace, environment) if with_before else Applied(known=False)
+        return prepared(workspace, environment, Compared(tree, rules, applied), recorded, see)
 
 
-def _prepared(
+def prepared(
     workspace: Workspace,
     environment: str,
-    tree: Tree,
-    rules: Tree | None,
-    see: Callable[[Catalog, Recorded], Sight] | None,
-    with_before: bool,
+    compared: Compared,
+    recorded: Recorded,
+    see: Callable[[Catalog, Recorded], Sight] | None = None,
 ) -> Prepared:
+    """The plan of what the trees hold. Called by `prepare` for whole trees, and by `narrowing` for the parts that matter."""
+    tree, rules = compared.head, compared.rules
     found = validated(tree)
-    documents = by_key(found)
-    recorded = workspace.ledger.recorded()
-    catalog = catalog_of(workspace, documents, environment)
+    catalog = catalog_of(workspace, by_key(found), environment)
+    asked = _asked(workspace, catalog) if see is not None and rules is None else cursors.Asked()
+    served = partial(accepted.served, workspace.ledger)
     catalog = catalog.with_facts(
-        facts(catalog.documents, tree, recorded, environment, partial(accepted.served, workspace.ledger))
+        facts(catalog.documents, tree, recorded, environment, served=served, cursors=asked.fingerprints)
     )
     compilation = compile_catalog(catalog)
     ruling = catalog if rules is None else catalog_of(workspace, by_key(_ruling(rules)), environment)
-    applied = applied_documents(workspace, environment) if with_before else None
+    applied = _applied_documents(compared.applied, environment)
     before = applied if rules is None else ruling.documents
     seen = see(catalog, recorded) if see else Sight()
     made, forbidden = plan(catalog, compilation, recorded, _revision(tree), before=before, observed=seen.observation())
     made = _judged(made, catalog, compilation, ruling)
     if rules is not None and applied is not None:
         made = replace(made, evidence=replace(made.evidence, unapplied=spec_changes(applied, ruling.documents)))
-    diagnostics = (*found.diagnostics, *compilation.diagnostics, *soaking.notes(catalog), *forbidden)
+    notes = (*asked.diagnostics, *compilation.diagnostics, *soaking.notes(catalog))
+    diagnostics = (*found.diagnostics, *notes, *forbidden)
     return Prepared(tree, catalog, compilation, recorded, made, diagnostics, seen, ruling)
+
+
+def _asked(workspace: Workspace, catalog: Catalog) -> cursors.Asked:
+    """What databases say of their data: asked by who may look at the live things, and never for a pull request."""
+    from trueup.apply.secrets import resolver
+
+    return cursors.ask(catalog, resolver(catalog.settings.secret_stores, workspace.folder))
 
 
 def _ruling(tree: Tree) -> Validated:
@@ -140,17 +169,20 @@ def by_key(found: Validated) -> dict[Key, Document]:
     return {d.key: d for d in found.documents}
 
 
-def applied_documents(workspace: Workspace, environment: str) -> Mapping[Key, Document] | None:
-    """The environment's documents as they were applied last; None where nothing was, or its commit is not in this clone."""
+def last_applied(workspace: Workspace, environment: str) -> Applied:
+    """The tree that was applied to an environment last."""
     entry = workspace.ledger.last(environment, EventKind.APPLIED, outcome=DONE)
     if entry is None or not entry.event.commit:
-        return {} if entry is None else None
-    from trueup.load.trees import revision
-
+        return Applied(known=entry is None)
     tree = revision(workspace.repository, entry.event.commit, workspace.prefix)
-    if tree is None:
-        return None
-    documents = by_key(read_documents(tree))
+    return Applied(tree, known=tree is not None)
+
+
+def _applied_documents(applied: Applied, environment: str) -> Mapping[Key, Document] | None:
+    """The environment's documents as they were applied last; None where that is not known."""
+    if applied.tree is None:
+        return {} if applied.known else None
+    documents = by_key(read_documents(applied.tree))
     return documents_in(documents, environment) if environment in environments(documents) else {}
 
 
@@ -169,5 +201,6 @@ def _judged(made: Plan, catalog: Catalog, compilation: Compilation, ruling: Cata
 
 
 def _revision(tree: Tree) -> Revision:
-    dirty = isinstance(tree, WorkingTree) and tree.dirty
+    whole = tree.whole if isinstance(tree, Part) else tree
+    dirty = isinstance(whole, WorkingTree) and whole.dirty
     return Revision(commit=tree.commit or "", tree=tree.oid, dirty=dirty)

@@ -65,7 +65,8 @@ def source_property(source: Document, catalog: Catalog) -> dict[str, Any]:
             "storageOptions": {k: env_value(v) for k, v in spec.file.storage_options.items()},
         }
     assert spec.sql is not None
-    return {"kind": "sql", "connection": env_value(spec.sql.connection), "query": spec.sql.query}
+    found = {"kind": "sql", "connection": env_value(spec.sql.connection), "query": spec.sql.query}
+    return found | ({"cursor": spec.sql.cursor} if spec.sql.cursor is not None else {})
 
 
 def dumped(items: Iterable[Any]) -> list[Any]:

@@ -25,7 +25,6 @@ LOCAL = Target(
         ),
         "DataSource": KindSupport(
             nothing,
-            (Unhonoured("spec.sql.cursor", "no plan asks the database; its content counts as unknown", harmless=True),),
             no_resource=("spec.description",),
         ),
         "Dataset": KindSupport(

@@ -372,3 +372,65 @@ def test_commits_say_whose_they_are_and_hold_no_credentials(context: Context, tm
     commit = commits(DeltaTable(path(context)))[0]
     assert commit["trueup.urn"] == URN and commit["trueup.rows"] == "2"
     assert "4321" not in json.dumps(commit, default=str)
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> tuple[Path, Inputs]:
+    """A database of orders, and a source that says by its newest id whether there are new ones."""
+    source = write_source("sql", tmp_path / "sources")
+    return tmp_path / "sources" / "orders.sql", {**source, "cursor": "SELECT max(id) FROM orders"}
+
+
+def execute(database: Path, *statements: str) -> None:
+    with sqlite3.connect(database) as connection:
+        for statement in statements:
+            connection.execute(statement)
+    connection.close()
+
+
+def test_a_query_is_made_again_only_when_its_cursor_has_another_value(
+    context: Context, warehouse: tuple[Path, Inputs]
+) -> None:
+    database, source = warehouse
+    given = inputs(source, sourceFingerprint="unknown")
+    state = Table().create(context, given)
+    assert state.outputs["version"] == 0
+    execute(database, "UPDATE orders SET price = 7")
+    said.clear()
+    same = Table().update(context, state.id, given, state.outputs, given)
+    assert (same.outputs, rows(context)) == (state.outputs, ROWS), "the cursor is as it was, so nobody asked for rows"
+    assert not any("reading" in line for line in said)
+    execute(database, "INSERT INTO orders VALUES (9007199254740994, 'Bern', 2)")
+    newer = Table().update(context, state.id, given, same.outputs, given)
+    assert (newer.outputs["version"], newer.outputs["rows"]) == (1, 3)
+    assert {r["price"] for r in rows(context)} == {7.0, 2.0}
+
+
+def test_another_contract_or_an_edited_table_is_no_reason_to_trust_the_cursor(
+    context: Context, warehouse: tuple[Path, Inputs]
+) -> None:
+    database, source = warehouse
+    given = inputs(source, sourceFingerprint="cursor:1")
+    state = Table().create(context, given)
+    execute(database, "UPDATE orders SET price = 7 WHERE id = 2")
+    asked = {**given, "properties": COLUMNS[:2]}
+    narrower = Table().update(context, state.id, given, state.outputs, asked)
+    assert narrower.outputs["version"] == 1
+    write_deltalake(path(context), pa.table({"id": [1], "city": ["edited"]}), mode="overwrite", schema_mode="overwrite")
+    healed = Table().update(context, state.id, asked, narrower.outputs, asked)
+    assert healed.outputs["rows"] == 2 and healed.outputs["contentDigest"] == narrower.outputs["contentDigest"]
+
+
+@pytest.mark.parametrize(
+    ("cursor", "expected"),
+    [
+        ("SELECT id FROM orders", "gives 2 rows"),
+        ("SELECT 1, 2", "gives 2 columns"),
+        ("SELECT max(nowhere) FROM orders", "The cursor of sqlite:///"),
+    ],
+)
+def test_a_cursor_that_gives_no_single_value_is_an_error(
+    context: Context, warehouse: tuple[Path, Inputs], cursor: str, expected: str
+) -> None:
+    with pytest.raises(ComponentError, match=expected):
+        Table().create(context, inputs({**warehouse[1], "cursor": cursor}))

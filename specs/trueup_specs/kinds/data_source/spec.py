@@ -28,7 +28,8 @@ class SqlSource(SpecModel):
     """A SQLAlchemy URL, as a rule by `secretRef`."""
     query: str = Field(min_length=1)
     cursor: str | None = None
-    """A query whose single value changes when the data does; without one the source is read again only on request."""
+    """A query whose single value changes when the data does: each apply asks it, and reads the source where the value is new.
+    Without one, the source is read again only when its table is updated for another reason."""
 
 
 class DataSourceSpec(SpecModel):

@@ -77,7 +77,7 @@ def plan(
     from trueup.workspace.opening import open_workspace
 
     workspace = open_workspace(directory)
-    prepared = planned.prepare_for(workspace, environment, revision, base, live)
+    prepared = planned.prepare_for(workspace, environment, revision, base, live, whole=online)
     preview = planned.preview(workspace, prepared) if online else ()
     planned.show(prepared, output.value, detailed, preview)
     if prepared.forbidden:
@@ -108,7 +108,7 @@ def approve(
     from trueup.workspace.permitting import teams_of
 
     workspace = open_workspace(directory)
-    prepared = planned.prepare_for(workspace, environment, revision, "", False)
+    prepared = planned.prepare_for(workspace, environment, revision, "", False, whole=True)
     planned.show(prepared, "text", False)
     if prepared.forbidden:
         raise typer.Exit(INVALID)

@@ -12,21 +12,30 @@ from trueup.cli.terminal import emit, note
 from trueup.plan import saved
 from trueup.views import markdown, plans, previews
 from trueup.views.diagnostics import render
+from trueup.workspace.narrowing import prepare_narrowly
 from trueup.workspace.opening import Workspace
 from trueup.workspace.operating import sight
 from trueup.workspace.planning import Prepared, prepare
 
 
-def prepare_for(workspace: Workspace, environment: str, revision: str, base: str, live: bool) -> Prepared:
-    """The plan of an environment: of its tree, or of the merge of `revision` into `base`."""
+def prepare_for(
+    workspace: Workspace, environment: str, revision: str, base: str, live: bool, whole: bool = False
+) -> Prepared:
+    """The plan of an environment: of its tree, or of the merge of `revision` into `base`.
+
+    Catalog and compilation hold everything only where `whole` or `live` asks for it.
+    """
     see = (lambda catalog, recorded: sight(workspace, catalog, recorded)) if live else None
+    rules = None
     if base:
         tree, rules = merged_tree(workspace, base, revision or "HEAD")
+    else:
+        tree, pinned = desired_tree(workspace, environment, revision)
+        if pinned:
+            note(pinned)
+    if live or whole:
         return prepare(workspace, environment, tree, rules=rules, see=see)
-    tree, pinned = desired_tree(workspace, environment, revision)
-    if pinned:
-        note(pinned)
-    return prepare(workspace, environment, tree, see=see)
+    return prepare_narrowly(workspace, environment, tree, rules=rules)
 
 
 def preview(workspace: Workspace, prepared: Prepared) -> Sequence[StackPreview]:

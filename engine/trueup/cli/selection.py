@@ -36,7 +36,7 @@ def desired_tree(workspace: Workspace, environment: str, revision: str = "") -> 
     """
     if revision:
         return tree_of(workspace, revision), ""
-    pinned = workspace.ledger.recorded().pins.get(environment)
+    pinned = workspace.ledger.recorded(namespaces=frozenset()).pins.get(environment)
     if pinned is None:
         return tree_of(workspace), ""
     note = f"{environment} is pinned at {pinned[:10]} by a rollback; `trueup rollback {environment} --lift` goes back to the specs."

@@ -18,11 +18,22 @@ KEPT_SECONDS = 30 * 24 * 3600
 MOST_ENTRIES = 200
 
 
-@lru_cache(maxsize=1)
-def engine() -> str:
+JUDGING = ("trueup/load", "trueup/validate", "trueup/views", "trueup_specs")
+PLANNING = (
+    *(
+        f"trueup/{p}"
+        for p in ("load", "validate", "resolve", "compile", "plan", "approve", "record", "observe", "workspace")
+    ),
+    "trueup_specs",
+    "trueup_stacks",
+)
+
+
+@lru_cache(maxsize=2)
+def engine(packages: tuple[str, ...] = JUDGING) -> str:
     """The identity of the code that judges: of its version and its files, so that a changed rule is never answered from the cache."""
     digest = hashlib.sha256(sys.version.encode())
-    for package in ("trueup/load", "trueup/validate", "trueup/views", "trueup_specs"):
+    for package in packages:
         digest.update(package.encode())
         for folder in _folders(package):
             digest.update(_state(folder))
@@ -53,21 +64,35 @@ def _state(folder: Path) -> bytes:
 
 
 def path_of(key: str) -> Path:
-    """Where the entry of a key is kept."""
-    return places.cache() / "validation" / f"{hashlib.sha256(f'{engine()} {key}'.encode()).hexdigest()[:40]}.json"
+    """Where what was found for a tree is kept."""
+    return file("validation", f"{engine()} {key}")
+
+
+def file(folder: str, key: str) -> Path:
+    """Where the entry of a key is kept in a folder of the cache."""
+    return places.cache() / folder / f"{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:40]}.json"
 
 
 def load(key: str) -> bytes | None:
-    """The entry of a key, or None."""
+    """What was found for a tree, or None."""
+    return load_from(path_of(key))
+
+
+def load_from(path: Path) -> bytes | None:
+    """An entry, or None."""
     try:
-        return path_of(key).read_bytes()
+        return path.read_bytes()
     except OSError:
         return None
 
 
 def store(key: str, data: bytes) -> None:
+    """Keeps what was found for a tree."""
+    store_at(path_of(key), data)
+
+
+def store_at(path: Path, data: bytes) -> None:
     """Keeps an entry; a cache that cannot be written is no failure."""
-    path = path_of(key)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f"{path.name}.{os.getpid()}")

@@ -114,9 +114,10 @@ class Revision(_Listed):
         return dict(parsed(record) for record in self._listing if not record.startswith(_FOLDER))
 
     @cached_property
-    def _folders(self) -> dict[str, str]:
-        found = (parsed(record) for record in self._listing if record.startswith(_FOLDER))
-        return {path: entry.oid for path, entry in found}
+    def _ids(self) -> dict[bytes, bytes]:
+        """The ids of files and folders by path."""
+        found = (record.partition(b"\t") for record in self._listing)
+        return {path: head.rpartition(b" ")[2] for head, _, path in found}
 
     def records(self) -> frozenset[bytes]:
         """The files as records that tell mode, id and path: equal ones are the same file. `parsed` reads one."""
@@ -127,17 +128,17 @@ class Revision(_Listed):
         return frozenset([record for record in self._listing if not record.startswith(_FOLDER)])
 
     def read(self, paths: Iterable[str]) -> Mapping[str, bytes]:
-        entries = {p: self._entries[p] for p in paths if p in self._entries}
-        contents = git.blobs(self.repository, (e.oid for e in entries.values()))
-        return {p: contents[e.oid] for p, e in entries.items()}
+        found = {p: oid for p in paths if (oid := self._ids.get(os.fsencode(p)))}
+        contents = git.blobs(self.repository, (oid.decode() for oid in found.values()))
+        return {p: contents[oid.decode()] for p, oid in found.items()}
 
     def tree_oid(self, path: str) -> str | None:
         """The id of a file's or folder's object; None where there is none."""
         clean = path.strip("/").removeprefix("./")
         if clean in ("", "."):
             return self.oid
-        found = self._entries.get(clean)
-        return found.oid if found else self._folders.get(clean)
+        found = self._ids.get(os.fsencode(clean))
+        return found.decode() if found else None
 
 
 _FOLDER = b"040000 "

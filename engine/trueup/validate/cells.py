@@ -18,7 +18,6 @@ from trueup_specs.core.references import NAME
 from trueup_specs.kinds import KINDS
 
 _QUALIFIED = re.compile(rf"({NAME})/{NAME}").fullmatch
-_FORMER = "metadata.movedFrom"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +42,9 @@ def ties(parsed: Parsed) -> Ties:
         namespaces.update(_unique(value))
         if former := document.metadata.moved_from:
             namespaces.add(former.rpartition("/")[0] or document.key.namespace)
-        if document.key.kind == "Overlay" and not KINDS[value["spec"]["target"]["kind"]].namespaced:
-            namespaces.add("")
+        if document.key.kind == "Overlay":
+            target = KINDS.get(value["spec"]["target"]["kind"])
+            namespaces |= set() if target is not None and target.namespaced else {""}
         _texts(value, mentioned)
         paths.update(_paths(value))
     return Ties(frozenset(namespaces), frozenset(mentioned - namespaces), frozenset(paths))
@@ -73,7 +73,9 @@ def _unique(value: Mapping[str, Any]) -> Iterator[str]:
     if kind == "Overlay":
         kind, spec = spec["target"]["kind"], spec.get("patch") or {}
     if kind == "Gateway":
-        yield from (f"port {i.get('port')}" for i in spec.get("listeners") or () if isinstance(i, dict) and i.get("port"))
+        yield from (
+            f"port {i.get('port')}" for i in spec.get("listeners") or () if isinstance(i, dict) and i.get("port")
+        )
     if kind == "ObjectStore" and spec.get("bucket"):
         yield f"bucket {spec['bucket']}"
 
@@ -84,7 +86,11 @@ def _paths(value: Mapping[str, Any]) -> Iterator[str]:
     if value["kind"] == "Overlay":
         spec = spec.get("patch") or {}
     found = [spec.get("code"), spec.get("lockfile")]
-    found += [inner.get(key) for part, key in (("file", "url"), ("source", "uri")) if isinstance(inner := spec.get(part), dict)]
+    found += [
+        inner.get(key)
+        for part, key in (("file", "url"), ("source", "uri"))
+        if isinstance(inner := spec.get(part), dict)
+    ]
     yield from (str(PurePosixPath(path)) for path in found if isinstance(path, str) and path)
 
 

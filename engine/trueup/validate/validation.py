@@ -109,6 +109,19 @@ def _files(tree: Tree) -> _Files:
     links = [p for p in paths if entries[p].link or entries[p].mode == MODULE]
     unread = frozenset(links)
     names = {named(tree.prefix, p): p for p in paths if p not in unread}
+    parsed, contents = _parsed(tree, names, settings)
+
+    def read_one(file: str) -> bytes | None:
+        path = names.get(file, "")
+        return contents[path] if path in contents else tree.read([path]).get(path)
+
+    outside = tuple(_link(named(tree.prefix, p)) for p in links)
+    return _Files(parsed, frozenset(entries) - set(paths), outside, read_one)
+
+
+def _parsed(tree: Tree, names: Mapping[str, str], settings: Settings) -> tuple[dict[str, Parsed], Mapping[str, bytes]]:
+    """Some files by path in the repository, each read by itself, and the contents of those that were not known yet."""
+    entries = tree.entries()
     keys = {file: (file, entries[p].oid, settings.namespace) for file, p in names.items()}
     contents = tree.read(p for file, p in names.items() if keys[file] not in _KNOWN)
     if len(_KNOWN) > _MOST_KNOWN:
@@ -123,13 +136,17 @@ def _files(tree: Tree) -> _Files:
             if entries[path].oid:
                 _KNOWN[keys[file]] = found
         parsed[file] = found
+    return parsed, contents
 
-    def read_one(file: str) -> bytes | None:
-        path = names.get(file, "")
-        return contents[path] if path in contents else tree.read([path]).get(path)
 
-    outside = tuple(_link(named(tree.prefix, p)) for p in links)
-    return _Files(parsed, frozenset(entries) - set(paths), outside, read_one)
+def parsed_files(tree: Tree, paths: Sequence[str], settings: Settings) -> dict[str, Parsed]:
+    """Some specs of a tree by path in the workspace, each read by itself; links and other repositories are left out."""
+    if not paths:
+        return {}
+    entries = tree.entries()
+    names = {named(tree.prefix, p): p for p in paths if not (entries[p].link or entries[p].mode == MODULE)}
+    parsed, _ = _parsed(tree, names, settings)
+    return {names[file]: found for file, found in parsed.items()}
 
 
 def settings_in(tree: Tree) -> Settings:

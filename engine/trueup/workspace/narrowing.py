@@ -1,0 +1,343 @@
+"""Plans that look only where something can have changed. Called by the commands that show plans; the plan is the same as a whole one.
+
+A workspace falls into cells (`validate/cells.py`). A cell whose files, data, code and recorded stacks are what an earlier plan saw, and
+that was *idle* then (no step, no verdict, nothing to say), has nothing to add to this plan but the data sources it reads. The other
+cells are planned by `planning.prepared`, the same function that plans everything. Whatever is out of the ordinary (an error, other
+rules of the whole workspace) is planned whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from trueup.load.parts import Part
+from trueup.load.trees import Tree, path_of
+from trueup.load.workspaces import FILE, chosen
+from trueup.plan.values import Plan
+from trueup.record.ledger import Stacks
+from trueup.validate import memory as memories
+from trueup.validate.cells import Cells, Ties, cells, ties
+from trueup.validate.memory import Cell, Memory, Source
+from trueup.validate.spreading import without_collector
+from trueup.validate.validation import parsed_files, settings_in
+from trueup.workspace.opening import Workspace
+from trueup.workspace.planning import Compared, InvalidSpecs, Prepared, last_applied, prepare, prepared
+from trueup_specs.core.diagnostics import Diagnostic, Severity
+from trueup_specs.core.references import Key
+from trueup_stacks.core.resources import Address
+
+_SHARED = "workspace"
+"""The namespace of stacks of documents that have none."""
+_WORTH = 0.5
+"""The share of the specs from which on everything is planned."""
+
+
+def prepare_narrowly(workspace: Workspace, environment: str, tree: Tree, *, rules: Tree | None = None) -> Prepared:
+    """What `planning.prepare` gives, but catalog and compilation may hold only what the plan is about.
+
+    Raises InvalidSpecs and WorkspaceError.
+    """
+    if not memories.enabled():
+        return prepare(workspace, environment, tree, rules=rules)
+    with without_collector():
+        compared = Compared(tree, rules, last_applied(workspace, environment))
+        survey = _surveyed(workspace, environment, compared)
+        if survey is None:
+            return prepared(workspace, environment, compared, workspace.ledger.recorded())
+        found = _narrowed(workspace, survey)
+        whole = found is None
+        if found is None:
+            recorded = workspace.ledger.recorded(at=survey.stacks.commit)
+            found = prepared(workspace, environment, compared, recorded)
+        return survey.learned(found, whole)
+
+
+def _narrowed(workspace: Workspace, survey: _Survey) -> Prepared | None:
+    """The plan of the cells that matter; None where everything has to be planned."""
+    if not survey.worthwhile:
+        return None
+    recorded = workspace.ledger.recorded(at=survey.stacks.commit, namespaces=survey.touched_namespaces)
+    try:
+        return prepared(workspace, survey.environment, survey.parts, recorded)
+    except InvalidSpecs:
+        return None  # what is wrong may be said with the names of other cells in it
+
+
+def _surveyed(workspace: Workspace, environment: str, compared: Compared) -> _Survey | None:
+    """What is known of the trees' files and cells; None where they cannot be told apart."""
+    if compared.applied.tree is None:
+        return None
+    trees = [t for t in (compared.head, compared.rules, compared.applied.tree) if t is not None]
+    settings = {record for t in trees for record in _records_of(t, FILE)}
+    if len(settings) != 1:
+        return None
+    place = memories.path_of(workspace.name, compared.head.prefix, settings.pop().decode())
+    memory = memories.load(place)
+    files = _Files.of(trees, memory)
+    if files is None:
+        return None
+    found = _Survey(environment, compared, workspace.ledger.stacks(), place, memory, files)
+    return found if all(found.shared_of(t) == found.shared_of(compared.head) for t in trees) else None
+
+
+def _records_of(tree: Tree, path: str) -> Iterator[bytes]:
+    end = b"\t" + path.encode()
+    return (record for record in tree.records() if record.endswith(end))
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The files of all trees: which are specs, and what each is tied to."""
+
+    places: Mapping[bytes, int]
+    """The place of a file's ties in `groups`; -1 for a file that is no spec."""
+    groups: list[Ties]
+    paths: Mapping[bytes, frozenset[str]]
+    """What the files may name, of those that were read now."""
+
+    @classmethod
+    def of(cls, trees: list[Tree], memory: Memory) -> _Files | None:
+        """None where a spec is no right file by itself."""
+        places, groups = memory.places(), memory.ties()
+        paths: dict[bytes, frozenset[str]] = {}
+        settings = settings_in(trees[0])
+        for tree in trees:
+            unknown = {path_of(record): record for record in tree.records() if record not in places}
+            specs = chosen(unknown, settings)
+            parsed = parsed_files(tree, specs, settings)
+            for path in specs:
+                file = parsed.get(path)
+                if file is None or file.diagnostics:
+                    return None
+                found = ties(file)
+                record = unknown.pop(path)
+                places[record], paths[record] = len(groups), found.paths
+                groups.append(found)
+            places.update(dict.fromkeys(unknown.values(), -1))
+        return cls(places, groups, paths)
+
+    def ties(self, record: bytes) -> Ties | None:
+        """What a file is tied to; None for one that is no spec."""
+        place = self.places[record]
+        return self.groups[place] if place >= 0 else None
+
+
+@dataclass(frozen=True)
+class _Survey:
+    """The cells of some trees, and which of them are idle."""
+
+    environment: str
+    compared: Compared
+    stacks: Stacks
+    place: Path
+    memory: Memory
+    files: _Files
+    _oids: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def cells(self) -> Cells:
+        used = {self.files.places[r] for r in self._everything} - {-1}
+        return cells((self.files.groups[n] for n in used), {_SHARED, *(id.namespace for id in self.stacks.oids)})
+
+    @cached_property
+    def _everything(self) -> frozenset[bytes]:
+        return frozenset().union(*(t.records() for t in self._trees))
+
+    @property
+    def _trees(self) -> list[Tree]:
+        compared = self.compared
+        return [t for t in (compared.head, compared.rules, compared.applied.tree) if t is not None]
+
+    @cached_property
+    def _shared_groups(self) -> frozenset[int]:
+        return frozenset(n for n, g in enumerate(self.files.groups) if "" in g.namespaces)
+
+    @cached_property
+    def _roots(self) -> list[str]:
+        """The cell of each group; empty for documents of the whole workspace."""
+        return ["" if "" in g.namespaces else self.cells.of(min(g.namespaces, default="")) for g in self.files.groups]
+
+    def shared_of(self, tree: Tree) -> str:
+        """The digest of a tree's documents of the whole workspace."""
+        groups, places = self._shared_groups, self.files.places
+        return memories.content(r for r in tree.records() if places[r] in groups)
+
+    @cached_property
+    def _by_cell(self) -> dict[str, list[bytes]]:
+        """The planned tree's specs by cell."""
+        found: dict[str, list[bytes]] = {root: [] for root in self.cells.roots.values()}
+        places, roots = self.files.places, self._roots
+        for record in self.compared.head.records():
+            if (place := places[record]) >= 0 and (root := roots[place]):
+                found[root].append(record)
+        return found
+
+    @cached_property
+    def _contents(self) -> dict[str, str]:
+        return {root: memories.content(records) for root, records in self._by_cell.items()}
+
+    @cached_property
+    def touched(self) -> frozenset[str]:
+        """The cells that have to be planned."""
+        pinned = {self.cells.of(n) for g in self._shared_groups for n in self._names(self.files.groups[g])}
+        head = self.compared.head.records()
+        differing = {r for t in self._trees for r in head ^ t.records() if self.files.places[r] >= 0}
+        changed = {self._roots[self.files.places[r]] for r in differing}
+        rest = {root for root in self._by_cell if root not in pinned | changed and self.sources(root) is None}
+        return frozenset((pinned | changed | rest | {_SHARED}) - {""})
+
+    def _names(self, group: Ties) -> Iterator[str]:
+        yield from (n for n in group.namespaces if n)
+        yield from (n for n in group.mentioned if n in self.cells.roots)
+
+    @property
+    def worthwhile(self) -> bool:
+        """Whether planning the touched cells alone is less work than planning all."""
+        number = sum(len(records) for records in self._by_cell.values())
+        return sum(len(self._by_cell.get(c, ())) for c in self.touched) <= number * _WORTH
+
+    @property
+    def touched_namespaces(self) -> frozenset[str]:
+        """The namespaces whose stacks are needed."""
+        return frozenset(n for n, root in self.cells.roots.items() if root in self.touched)
+
+    @property
+    def parts(self) -> Compared:
+        """The trees with the touched cells, the documents of the whole workspace and everything that is no spec."""
+        roots, places, touched = self._roots, self.files.places, self.touched
+
+        def part(tree: Tree) -> Part:
+            kept = [r for r in tree.records() if (p := places[r]) < 0 or not roots[p] or roots[p] in touched]
+            return Part(tree, frozenset(kept))
+
+        compared = self.compared
+        assert compared.applied.tree is not None
+        applied = replace(compared.applied, tree=part(compared.applied.tree))
+        return Compared(part(compared.head), part(compared.rules) if compared.rules is not None else None, applied)
+
+    def sources(self, root: str) -> list[Source] | None:
+        """The data sources of a cell that is known to be idle; None where it is not."""
+        known = self.memory.cells.get(self._contents[root])
+        return known.idle.get(self._read_of(root, known.paths)) if known is not None else None
+
+    def _read_of(self, root: str, paths: Iterable[str]) -> str:
+        """The digest of all that a plan reads of a cell beside its specs."""
+        found = [self.environment, self._shared]
+        found += (f"{path}\t{self._oid(path)}" for path in sorted(paths))
+        found += self._stacks_by_cell.get(root, ())
+        return memories.content(text.encode("utf-8", "surrogateescape") for text in found)
+
+    @cached_property
+    def _shared(self) -> str:
+        return self.shared_of(self.compared.head)
+
+    def _oid(self, path: str) -> str:
+        if path not in self._oids:
+            self._oids[path] = self.compared.head.tree_oid(path) or ""
+        return self._oids[path]
+
+    @cached_property
+    def _stacks_by_cell(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for id, oid in self.stacks.oids.items():
+            found.setdefault(self.cells.of(id.namespace), []).append(f"{id}\t{oid}")
+        return found
+
+    def learned(self, found: Prepared, whole: bool) -> Prepared:
+        """The plan with the sources of idle cells; keeps which cells turned out to be idle."""
+        own = _sources(found.plan)
+        if whole:
+            self._keep(self._new_cells(found, self._by_cell, own))
+            return found
+        self._keep(self._new_cells(found, self.touched, own))
+        rest = [s for root in self._by_cell if root not in self.touched for s in self.sources(root) or ()]
+        tree = self.compared.head
+        made = {str(Key("DataSource", ns, name)): mark for ns, name, mark in sorted([*own, *rest])}
+        return replace(found, tree=tree, plan=replace(found.plan, sources=made))
+
+    def _new_cells(self, found: Prepared, planned: Iterable[str], sources: list[Source]) -> dict[str, Cell]:
+        busy = self._busy(found)
+        if busy is None:
+            return {}
+        by_cell: dict[str, list[Source]] = {}
+        for source in sources:
+            by_cell.setdefault(self.cells.of(source[0]), []).append(source)
+        made = {}
+        for root in planned:
+            records = self._by_cell.get(root, [])
+            if root in busy or not records:
+                continue
+            known = self.memory.cells.get(self._contents[root])
+            paths = known.paths if known is not None else self._paths(records)
+            if paths is not None:
+                idle = {} if known is None else dict(list(known.idle.items())[-memories.MOST_RESULTS + 1 :])
+                made[self._contents[root]] = Cell(paths, {**idle, self._read_of(root, paths): by_cell.get(root, [])})
+        return made
+
+    def _paths(self, records: Iterable[bytes]) -> list[str] | None:
+        """What a cell's files may name; those that were read by an earlier process are read again."""
+        found: set[str] = set()
+        missing = []
+        for record in records:
+            if record in self.files.paths:
+                found |= self.files.paths[record]
+            else:
+                missing.append(path_of(record))
+        head = self.compared.head
+        parsed = parsed_files(head, missing, settings_in(head))
+        if any(p not in parsed or parsed[p].diagnostics for p in missing):
+            return None
+        return sorted(found.union(*(ties(parsed[p]).paths for p in missing)))
+
+    def _busy(self, found: Prepared) -> frozenset[str] | None:
+        """The cells that have a step, a verdict or something to say; None where something cannot be told to be of one cell."""
+        names = {step.address.stack.namespace for step in found.plan.steps}
+        names |= {key.namespace for _, key in found.catalog.facts.served}  # what soaks changes with time
+        for verdict in found.plan.evidence.verdicts:
+            if verdict.object.startswith("Policy/"):
+                return None
+            if "::" in verdict.object:
+                names.add(Address.parse(verdict.object).stack.namespace)
+            elif not verdict.object.startswith("plan of "):
+                names.add(Key.parse(verdict.object).namespace)
+        busy = {self.cells.of(name) for name in names}
+        if found.diagnostics:
+            files = {path_of(r): root for root, records in self._by_cell.items() for r in records}
+            for diagnostic in found.diagnostics:
+                root = files.get(self._file(diagnostic))
+                if root is None and (diagnostic.code.startswith("TRU2") or diagnostic.severity is Severity.ERROR):
+                    return None
+                busy.add(root or "")
+        return frozenset(busy)
+
+    def _file(self, diagnostic: Diagnostic) -> str:
+        prefix = self.compared.head.prefix
+        return diagnostic.location.file.removeprefix(f"{prefix}/" if prefix else "")
+
+    def _keep(self, made: Mapping[str, Cell]) -> None:
+        """Keeps what was learned, and forgets what is too much."""
+        memory, read = self.memory, self.files
+        if not made and not read.paths:
+            return
+        if all(memory.cells.get(c) == cell for c, cell in made.items()) and len(read.paths) * 20 < len(
+            self._everything
+        ):
+            return
+        kept: Mapping[bytes, int] = read.places
+        if len(kept) > memories.SPARE * len(self._everything):
+            kept = {r: read.places[r] for r in self._everything}
+        memory.others = [r for r, place in kept.items() if place < 0]
+        memory.groups = memories.grouped({r: read.groups[place] for r, place in kept.items() if place >= 0})
+        memory.cells = {**memory.cells, **made}
+        if len(memory.cells) > memories.SPARE * len(self._by_cell) + 100:
+            current = set(self._contents.values())
+            memory.cells = {c: cell for c, cell in memory.cells.items() if c in current or c in made}
+        memories.store(self.place, memory)
+
+
+def _sources(plan: Plan) -> list[Source]:
+    found = ((Key.parse(key), mark) for key, mark in plan.sources.items())
+    return [(key.namespace, key.name, mark) for key, mark in found]

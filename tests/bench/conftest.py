@@ -269,3 +269,28 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, Path], None]:
         workspace.ledger.append(Event(EventKind.APPLIED, "dev", commit, details={"documents": []}))
 
     return record
+
+
+def idle(seconds: float) -> float:
+    """The share of all cores that did nothing for a while."""
+
+    def looked() -> tuple[int, int]:
+        counts = [int(n) for n in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+        return counts[3] + counts[4], sum(counts)
+
+    before = looked()
+    time.sleep(seconds)
+    after = looked()
+    return (after[0] - before[0]) / max(1, after[1] - before[1])
+
+
+@pytest.fixture(scope="session")
+def quiet() -> Callable[[], None]:
+    """Waits until the machine does nothing else, for 15 seconds at most."""
+
+    def wait() -> None:
+        end = time.monotonic() + 15
+        while time.monotonic() < end and idle(0.3) < 0.9:
+            continue
+
+    return wait

@@ -16,6 +16,8 @@ Json = dict[str, Any]
 TYPES = "type.googleapis.com/envoy."
 ROUTES = "routes"
 DRAIN_SECONDS = 10
+MOST_RETRIES = 1024
+"""Requests of a backend that may be tried again at a time; with Envoy's 3, a dead server loses some. `attempts` bounds each."""
 _STEADY = "reset-before-request"
 """Always retried where anything is: the backend saw nothing of such a request, its idle connection was just closed."""
 
@@ -127,6 +129,7 @@ def clusters(folder: str, routes: Sequence[Json], check: Json) -> list[Json]:
                 },
             },
             "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+            "circuit_breakers": {"thresholds": [{"max_retries": MOST_RETRIES}]},
             "health_checks": [_health_check(check)],
         }
         for backend in _backends(routes)

@@ -34,8 +34,9 @@ class RetryPolicy(SpecModel):
     on: Items[Literal["connect-failure", "refused-stream", "reset", "5xx", "retriable-4xx", "gateway-error"]] = (
         "connect-failure",
         "refused-stream",
+        "reset",
     )
-    """Envoy's names of `retry_on`."""
+    """Envoy's names of `retry_on`. An inference changes nothing, so one whose server died on the way (`reset`) is asked again."""
     per_try_timeout: Duration | None = None
 
 

@@ -42,13 +42,14 @@ def named_uris(properties: Iterable[Any]) -> frozenset[str]:
 def export(home: Path, tree: Tree, trees: Mapping[str, str], uris: Iterable[str]) -> None:
     """Writes what the URIs name, where it is not there yet. `trees` gives the object id of each path of the workspace.
 
-    Raises KeyError for a URI whose object no path has: the plan is of another tree.
+    Code that no path has is left out: that of a run that changed code does not start again (`onCode: false`). Raises KeyError for data
+    that no path has: the plan is of another tree.
     """
     paths = {oid: path for path, oid in trees.items()}
     for uri in sorted(uris):
         target = Path(places.resolve(home, uri))
-        if not target.exists():
-            oid = uri.split("/")[1]
+        kind, oid = uri.split("/")[:2]
+        if not target.exists() and (oid in paths or kind != "home:trees"):
             _write(target, tree.read_under(paths[oid]))
 
 

@@ -6,6 +6,7 @@ goes on waiting for the same one. Nothing is ever run twice for one fingerprint.
 
 from __future__ import annotations
 
+import time
 from typing import Any, ClassVar
 
 from trueup.provider.component import UNKNOWN, ComponentError, Context, Failure, Live, Properties, State
@@ -47,12 +48,13 @@ class Run:
             request = parse(inputs)
         except InvalidRun as error:
             raise ComponentError(str(error)) from error
+        end = time.monotonic() + float(inputs.get("applyWaitSeconds") or DEFAULT_WAIT)
         try:
-            local.submit(context.home, request)
+            local.started(context.home, request, end - time.monotonic(), context.cancelled, context.log)
         except (OSError, RuntimeError) as error:
             raise ComponentError(f"The run cannot be started: {error}") from error
-        seconds = float(inputs.get("applyWaitSeconds") or DEFAULT_WAIT)
-        found = local.wait(context.home, request.fingerprint, seconds, context.cancelled, context.log)
+        left = max(end - time.monotonic(), 0.0)
+        found = local.wait(context.home, request.fingerprint, left, context.cancelled, context.log)
         return _state(request.fingerprint, found)
 
     def read(self, context: Context, id: str, inputs: Properties, outputs: Properties) -> Live | None:
@@ -76,7 +78,12 @@ class Run:
         return self.create(context, inputs)
 
     def delete(self, context: Context, id: str, inputs: Properties, outputs: Properties) -> None:
-        """Cancels a run that goes on; what a finished one left stays, as history."""
+        """Cancels a run that goes on, unless its successor lets it: one that waits for it or runs beside it. What a finished one left
+        stays, as history."""
+        found = local.status(context.home, id)
+        if found is not None and found.outcome == "running" and local.beside(context.home, id, pending=True):
+            context.log(f"the run {id[:12]} goes on beside its successor")
+            return
         local.cancel(context.home, id)
 
 
@@ -103,6 +110,8 @@ def _state(id: str, found: RunStatus | None) -> State:
         case "failed" | "cancelled":
             raise ComponentError(_failed(id, found))
     going = ", ".join(s.name for s in found.steps if s.phase == "running") or "nothing yet"
+    if found.outcome == "pending":
+        return State(id, _outputs(id, found), f"Waiting: the run {id[:12]} {found.reason}.")
     what = "was interrupted and goes on with the next apply" if found.outcome == "interrupted" else f"goes on ({going})"
     return State(id, _outputs(id, found), f"Waiting: the run {id[:12]} {what}.")
 

@@ -69,6 +69,7 @@ def _request(inputs: Mapping[str, Any], params: dict[str, Any], steps: tuple[Ste
         tracking_uri=inputs.get("trackingUri"),
         allowed_estimators=tuple(inputs.get("allowedEstimators") or ()),
         concurrency=int(inputs.get("concurrency") or 2),
+        concurrency_policy=inputs.get("concurrencyPolicy") or "Allow",
         commit=inputs.get("commit") or "",
         owner=inputs.get("owner") or "",
     )
@@ -79,6 +80,8 @@ def _envelope_problems(inputs: Mapping[str, Any]) -> Iterator[Problem]:
         yield "fingerprint", "A run needs a fingerprint of letters, digits, dots, dashes and underscores."
     if not inputs.get("pipeline"):
         yield "pipeline", "A run needs the name of its pipeline, as `namespace/name`."
+    if inputs.get("concurrencyPolicy") not in (None, "Allow", "Forbid", "Replace"):
+        yield "concurrencyPolicy", "The concurrency policy of a run is Allow, Forbid or Replace."
     if not inputs.get("steps"):
         yield "steps", "A run needs at least one step."
 

@@ -111,6 +111,8 @@ class RunRequest:
     tracking_uri: str | None = None
     allowed_estimators: tuple[str, ...] = ()
     concurrency: int = 2
+    concurrency_policy: Literal["Allow", "Forbid", "Replace"] = "Allow"
+    """What happens while another run of the same pipeline and model goes on (CronJob's terms)."""
     commit: str = ""
     owner: str = ""
 

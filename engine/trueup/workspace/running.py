@@ -47,7 +47,7 @@ def run(
         request = _anew(workspace, request)
     uris = materials.named_uris([resource.properties])
     materials.export(workspace.home, prepared.tree, prepared.catalog.facts.trees, uris)
-    status = _waited(workspace, local.submit(workspace.home, request), on_line)
+    status = _waited(workspace, local.started(workspace.home, request, math.inf, said=on_line), on_line)
     _record(workspace, prepared, key, status)
     return status
 

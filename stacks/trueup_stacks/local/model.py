@@ -14,7 +14,7 @@ from trueup_stacks.local import naming, tokens
 from trueup_stacks.local.data import dumped, version_of
 from trueup_stacks.local.training import run_properties
 
-_CONTROL = frozenset({"applyWaitSeconds", "concurrency", "commit"})
+_CONTROL = frozenset({"applyWaitSeconds", "concurrency", "concurrencyPolicy", "commit"})
 
 
 def trained_here(model: Document, environment: str) -> bool:

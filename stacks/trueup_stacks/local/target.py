@@ -7,7 +7,9 @@ from trueup_stacks.local import data, model, serving
 
 _ONE_MACHINE = "one machine runs a fixed number of servers; scaling needs a cluster"
 _NO_CONTAINERS = "processes run on this machine, not in containers"
-_ON_APPLY = "nothing starts runs by time; each apply starts those whose inputs changed"
+_ON_APPLY = (
+    "nothing starts runs by time yet; each apply starts those whose inputs changed, so apply on a schedule of your own"
+)
 _FOLDER = "a folder of this machine has no such setting"
 
 LOCAL = Target(
@@ -38,8 +40,6 @@ LOCAL = Target(
             (
                 Unhonoured("spec.image", _NO_CONTAINERS),
                 Unhonoured("spec.triggers[].schedule", _ON_APPLY, harmless=True),
-                Unhonoured("spec.triggers[].onCode", _ON_APPLY, harmless=True),
-                Unhonoured("spec.concurrencyPolicy", _ON_APPLY, harmless=True),
             ),
             no_resource=("spec.params.*.type", "spec.params.*.description", "spec.description"),
         ),

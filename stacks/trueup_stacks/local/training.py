@@ -38,11 +38,16 @@ def run_properties(
         "trackingUri": naming.tracking_uri(catalog),
         "allowedEstimators": list(catalog.settings.allowed_estimators),
         "concurrency": catalog.settings.runner.concurrency,
+        "concurrencyPolicy": steps.concurrency_policy,
         "applyWaitSeconds": seconds(catalog.settings.runner.apply_wait),
         "owner": model.metadata.owner or "",
     }
     data = {text: _data_meaning(steps, document, table, catalog) for text, (document, table) in tables.items()}
-    mark, datasets = _kept_or_new(properties, datasets, data, catalog.facts.runs.get(model.key))
+    recorded = catalog.facts.runs.get(model.key)
+    if (held := _held_back(steps, properties, datasets, data, recorded)) is not None:
+        mark, properties, datasets = held
+    else:
+        mark, datasets = _kept_or_new(properties, datasets, data, recorded)
     return (
         {"fingerprint": mark, **properties, "datasets": datasets},
         tuple(sorted({table.address for _, table in tables.values()})),
@@ -113,6 +118,33 @@ def _kept_or_new(
     return run_fingerprint(properties, datasets, data), datasets
 
 
+def _held_back(
+    steps: PipelineSpec,
+    properties: dict[str, Value],
+    datasets: Mapping[str, Value],
+    data: Mapping[str, Json],
+    recorded: Mapping[str, Any] | None,
+) -> tuple[str, dict[str, Value], dict[str, Value]] | None:
+    """The recorded run, where nothing changed but what the pipeline says is to start none by itself: code under `onCode: false`,
+    what upstream documents mean under `forwardOnly` and `hold`. What comes with the next run is then all that is new."""
+    before = recorded.get("datasets", {}) if recorded else {}
+    if recorded is None or set(before) != set(datasets):
+        return None
+    given, kept = dict(properties), dict(datasets)
+    if any(t.on_code is False for t in steps.triggers):
+        given["code"] = recorded.get("code")
+    if steps.on_upstream_change != "retrain" and all(_has_columns(datasets[t], before[t]) for t in datasets):
+        given["features"] = decode(recorded.get("features"))
+        kept = {t: {**decode(before[t]), "version": datasets[t]["version"]} for t in datasets}
+    mark = run_fingerprint(given, kept, data)
+    return (mark, given, kept) if mark == recorded.get("fingerprint") else None
+
+
+def _has_columns(dataset: Mapping[str, Value], recorded: Mapping[str, Any]) -> bool:
+    """Whether no column that the recorded run read is gone: whatever the pipeline says, that is an error at plan."""
+    return {c["name"] for c in recorded["properties"]} <= {c["name"] for c in dataset["properties"]}
+
+
 def _contains(dataset: Mapping[str, Value], recorded: Mapping[str, Any]) -> bool:
     """Whether a dataset still has every column that the recorded run read, with the same type."""
     now = {c["name"]: c["logicalType"] for c in dataset["properties"]}
@@ -126,6 +158,7 @@ _NOT_MEANT = frozenset(
         "trackingUri",
         "allowedEstimators",
         "concurrency",
+        "concurrencyPolicy",
         "applyWaitSeconds",
         "owner",
         "model",

@@ -23,7 +23,14 @@ TARGETS = ("local", "kubernetes", "aws")
 def scene(name: str) -> Catalog:
     """The catalog of a scene; each document has an owner and a label."""
     written = YAML(typ="safe").load((FOLDER / "scenes" / f"{name}.yaml").read_text(encoding="utf-8"))
-    return catalog({Key.parse(key): spec for key, spec in written.items()})
+    return with_earlier_runs(catalog({Key.parse(key): spec for key, spec in written.items()}))
+
+
+def with_earlier_runs(given: Catalog) -> Catalog:
+    """The scene some time after its runs were made: by now the code is another."""
+    earlier = replace(given, facts=replace(given.facts, trees={**given.facts.trees, "steps": "tree0"}))
+    runs = [r for r in compile_catalog(earlier).resources() if r.address.type == "trueup:run:Run"]
+    return replace(given, facts=replace(given.facts, runs={r.origin: r.encoded for r in runs}))
 
 
 def catalog(written: Mapping[Key, object]) -> Catalog:

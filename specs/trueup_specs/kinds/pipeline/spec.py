@@ -91,7 +91,8 @@ class PipelineSpec(SpecModel):
     params: dict[str, Parameter] = Field(default_factory=dict)
     triggers: Items[Trigger] = ()
     concurrency_policy: Literal["Allow", "Forbid", "Replace"] = "Forbid"
-    """What happens when a run is due while another is going on (Kubernetes CronJob's terms)."""
+    """What happens when a run is due while another of the same model goes on (Kubernetes CronJob's terms): `Allow` runs beside it,
+    `Forbid` waits for its end, `Replace` cancels it."""
     code: str | None = None
     """The folder with the steps' code, relative to the workspace; part of the fingerprint as a whole."""
     lockfile: str | None = None
@@ -101,5 +102,6 @@ class PipelineSpec(SpecModel):
     """On targets that run containers: the image of the steps, by digest."""
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
     on_upstream_change: Literal["retrain", "forwardOnly", "hold"] = "retrain"
-    """What a breaking change upstream does: run again; only later data; nothing until someone asks."""
+    """What a breaking change upstream does (of columns, contracts or features): `retrain` runs again; `forwardOnly` comes with the
+    next run that data or the pipeline starts; `hold` is like it, and new data starts none either."""
     description: str = ""

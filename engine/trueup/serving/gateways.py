@@ -151,7 +151,8 @@ def _change(folder: Path, gateway: Gateway) -> None:
             _write(folder, name, files[name])
     wanted = {c["name"] for c in files["cds.json"]}
     spare = [c for c in _resources(folder, "cds.json") if c.get("name") not in wanted]
-    _step(folder, gateway, "cds.json", [*files["cds.json"], *spare])
+    # In their order by name, as they stand: Envoy takes no version up in which nothing but the order is new.
+    _step(folder, gateway, "cds.json", sorted([*files["cds.json"], *spare], key=lambda c: str(c["name"])))
     _step(folder, gateway, "rds.json", files["rds.json"])
     _step(folder, gateway, "lds.json", files["lds.json"])
     if spare:

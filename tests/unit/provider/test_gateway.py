@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -177,6 +178,17 @@ def test_weights_share_the_requests_and_change_while_it_runs(
     assert 30 < counts["new"] < 140, counts
     update(context, state, weighted(80, 20), weighted(0, 100))
     assert {get(url)["backend"] for _ in range(40)} == {"new"}
+
+
+@pytest.mark.parametrize("name", ["canary", "zone"])
+def test_a_backend_is_taken_away_whatever_its_name(
+    context: Context, backend: Callable[[str], Backend], name: str
+) -> None:
+    risk, other = ("risk", 100, [backend("risk").address]), (name, 10, [backend(name).address])
+    state = Gateway().create(context, inputs(route("/risk", risk, other)))
+    assert set(re.findall(r"^(\w+)::observability_name", clusters(state), re.MULTILINE)) == {"risk", name}
+    update(context, state, inputs(route("/risk", risk, other)), inputs(route("/risk", risk)))
+    assert set(re.findall(r"^(\w+)::observability_name", clusters(state), re.MULTILINE)) == {"risk"}
 
 
 @pytest.mark.capability("infrastructure/failover-mechanisms", by="trueup.serving.gateways:apply")

@@ -128,6 +128,7 @@ class _State:
         self.results: list[StackResult] = []
         self.blocked: list[Blocked] = []
         self.broken: dict[Address, str] = {}
+        self.failed: set[Address] = set()
         self.outputs: dict[Address, Mapping[str, Any]] = {}
         self.changed: set[Address] = set()
 
@@ -147,6 +148,7 @@ class _State:
             elif reason := self._obstacle(stack):
                 self.blocked.append(Blocked(id, reason))
                 self.broken |= {r.address: f"{r.address.name} was not applied" for r in stack.resources}
+                self.failed |= {r.address for r in stack.resources}
                 self.done.add(id)
                 return found + self.ready()
             else:
@@ -165,13 +167,15 @@ class _State:
                 self.changed.add(address)
             self.outputs[address] = outputs
         self.broken |= dict(result.not_ready)
-        made = {s.address for s in result.steps if s.status == "done"} | set(result.ids)
+        made = {s.address for s in result.steps if s.status == "done"} | (set(result.ids) if result.ok else set())
         failed = {s.address: s.error for s in result.steps if s.status in ("failed", "skipped")}
         for resource in stack.resources:
             if resource.address in failed and resource.address not in self.broken:
                 self.broken[resource.address] = failed[resource.address] or f"{resource.address.name} failed"
+                self.failed.add(resource.address)
             elif resource.address not in made and not result.ok:
                 self.broken[resource.address] = f"{resource.address.name} was not applied"
+                self.failed.add(resource.address)
 
     def _known(self, address: Address) -> Mapping[str, Any]:
         if address not in self.outputs:
@@ -187,11 +191,16 @@ class _State:
         return False
 
     def _obstacle(self, stack: Stack) -> str:
-        """Why a stack cannot be applied: what it reads failed, is not ready, or has no such output yet."""
+        """Why a stack cannot be applied: what it reads failed, is not ready, or has no such output yet.
+
+        What is held or waits goes on giving its outputs of before, as is meant. What failed does too, and they are not what the desired
+        state says: a run that read them would be recorded as one on data that was never loaded.
+        """
         for output in _external(stack):
-            if output.address in self.broken and _top(self._known(output.address), output) is None:
+            absent = _top(self._known(output.address), output) is None
+            if output.address in self.failed or (output.address in self.broken and absent):
                 return f"it needs {output.property!r} of {output.address.name}: {self.broken[output.address]}"
-            if _top(self._known(output.address), output) is None:
+            if absent:
                 return f"it needs {output.property!r} of {output.address}, which is not there yet"
         return ""
 

@@ -19,9 +19,13 @@ from trueup_stacks.core.resources import Address, StackId
 COLOUR = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
 REPLACING = ("replace", "create-replacement", "delete-replaced", "discard-replaced")
 QUIET = ("same", "read", "refresh")
+PART = ("replace", "delete-replaced", "discard-replaced")
+"""The other operations of a replacement, whose `create-replacement` is what people see."""
 BOILERPLATE = re.compile(
     r"^(?:error: )?(?:update|preview|refresh|destroy|resource(?: \S+)? (?:creation|update)) failed$"
 )
+UNHEALTHY = re.compile(r"^Refreshed resource is in an unhealthy state:")
+"""What a refresh says of drift, which the plan names and the operation puts right."""
 ECHO = re.compile(
     r"^(?:an unhandled error occurred: )?python inline source runtime error: resource \S+ \[\S+\] failed to register"
 )
@@ -105,7 +109,7 @@ class Transcript:
         seen.action = _action(seen.action, metadata["op"])
         seen.diffs = seen.diffs or property_diffs(metadata)
         seen.replace_keys = seen.replace_keys or tuple(metadata.get("keys") or ())
-        if metadata["op"] not in QUIET:
+        if metadata["op"] not in (*QUIET, *PART):
             self._on_event(Event(self._stack, "started", address, seen.action))
 
     def _end(self, metadata: Mapping[str, Any], failed: bool) -> None:
@@ -116,7 +120,7 @@ class Transcript:
         seen.action = _action(seen.action, metadata["op"])
         seen.done, seen.failed = not failed, seen.failed or failed
         seen.seconds = time.monotonic() - seen.began if seen.began else 0.0
-        if metadata["op"] not in QUIET or failed:
+        if metadata["op"] not in (*QUIET, *PART) or failed:
             kind: Literal["failed", "finished"] = "failed" if failed else "finished"
             self._on_event(Event(self._stack, kind, address, seen.action, seconds=seen.seconds))
 
@@ -127,7 +131,7 @@ class Transcript:
         if event.get("severity") == "error":
             if text and not BOILERPLATE.match(text) and not ECHO.match(text):
                 (self._seen.setdefault(address, _Seen()).errors if address else self._general).append(text)
-        elif event.get("severity") in ("info", "info#err", "warning") and text:
+        elif event.get("severity") in ("info", "info#err", "warning") and text and not UNHEALTHY.match(text):
             self._on_event(Event(self._stack, "log", address, message=text))
 
 

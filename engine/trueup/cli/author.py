@@ -179,6 +179,9 @@ def render(
         for content in rendered.files.values():
             emit(content)
         return
+    if not rendered.files:
+        note(f"Nothing to write: {environment} becomes no objects of that kind.")
+        return
     for path, content in rendered.files.items():
         target = out / path
         target.parent.mkdir(parents=True, exist_ok=True)

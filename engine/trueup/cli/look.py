@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from trueup.cli.options import HERE, Directory, EnvironmentName, Form, Output
+from trueup.cli.options import HERE, Directory, EnvironmentName, Form, Output, complete_environment
 from trueup.cli.terminal import emit, emit_json
 
 
@@ -71,16 +71,19 @@ def logs(
     """
     from collections import deque
 
+    from trueup.cli.selection import known
     from trueup.workspace import logging
     from trueup.workspace.opening import open_workspace
 
     workspace = open_workspace(directory)
-    for line in deque(logging.lines(workspace, workspace.ledger.recorded(), environment, name), maxlen=lines):
+    for line in deque(logging.lines(workspace, known(workspace, environment), environment, name), maxlen=lines):
         emit(line)
 
 
 def runs(
-    environment: Annotated[str, typer.Argument(metavar="[ENV]", help="Only of this environment.")] = "",
+    environment: Annotated[
+        str, typer.Argument(metavar="[ENV]", help="Only of this environment.", autocompletion=complete_environment)
+    ] = "",
     cancel: Annotated[str, typer.Option("--cancel", metavar="RUN", help="Cancel a run, by the start of its id.")] = "",
     output: Output = Form.TEXT,
     directory: Directory = HERE,
@@ -89,6 +92,7 @@ def runs(
 
     Example: trueup runs dev
     """
+    from trueup.cli.selection import known
     from trueup.views import statuses
     from trueup.workspace import running
     from trueup.workspace.opening import open_workspace
@@ -97,6 +101,8 @@ def runs(
     if cancel:
         emit(running.cancel(workspace, cancel))
         return
+    if environment:
+        known(workspace, environment)
     found = running.runs(workspace, environment)
     if output is Form.JSON:
         emit_json(statuses.runs_json(found))

@@ -35,11 +35,12 @@ def down(environment: EnvironmentName, directory: Directory = HERE) -> None:
 
     Example: trueup down dev
     """
+    from trueup.cli.selection import known
     from trueup.workspace import operating
     from trueup.workspace.opening import open_workspace
 
     workspace = open_workspace(directory)
-    stopped = operating.down(workspace, workspace.ledger.recorded(), environment)
+    stopped = operating.down(workspace, known(workspace, environment), environment)
     emit("\n".join(f"Stopped {name}." for name in stopped) or f"Nothing runs in {environment}.")
 
 
@@ -48,11 +49,12 @@ def up(environment: EnvironmentName, directory: Directory = HERE) -> None:
 
     Example: trueup up dev
     """
+    from trueup.cli.selection import known
     from trueup.workspace import operating
     from trueup.workspace.opening import open_workspace
 
     workspace = open_workspace(directory)
-    started = operating.up(workspace, workspace.ledger.recorded(), environment)
+    started = operating.up(workspace, known(workspace, environment), environment)
     emit("\n".join(f"Started {name}." for name in started) or f"Nothing of {environment} is served here.")
 
 
@@ -102,7 +104,7 @@ def import_(
 ) -> None:
     """Take over something that is there already: the next plan compares it instead of making it.
 
-    Example: trueup import dev Model/risk risk
+    Example: trueup import dev Model/risk risk --type trueup:registry:RegisteredModel
     """
     from trueup.workspace import importing
     from trueup.workspace.opening import open_workspace

@@ -36,7 +36,8 @@ def run(arguments: Sequence[str]) -> int:
     folder = workspaces.find(Path(options.directory))
     if folder is None:
         _say(
-            f"error: There is no trueup.yaml in {Path(options.directory).resolve()} or above it. Make a workspace with `trueup init`."
+            f"error: There is no trueup.yaml in {Path(options.directory).resolve()} or above it. Go to a workspace, or make one here with "
+            "`trueup init`."
         )
         return NOTHING_SELECTED
     repository = workspaces.repository_of(folder)

@@ -12,7 +12,7 @@ from trueup.resolve.catalog import Catalog
 from trueup.validate.validation import validate
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup.workspace.planning import InvalidSpecs, by_key, catalog_of, validated
-from trueup_specs.core.diagnostics import failed
+from trueup_specs.core.diagnostics import failed, nearest
 
 
 def tree_of(workspace: Workspace, revision: str = "") -> Tree:
@@ -49,7 +49,13 @@ def merged_tree(workspace: Workspace, base: str, head: str) -> tuple[Tree, Tree]
     if failed(merged.diagnostics):
         raise InvalidSpecs(tuple(merged.diagnostics))
     if merged.tree is None:
-        raise WorkspaceError(f"Git has no revisions {base!r} and {head!r} here that hold the workspace.", 3)
+        missing = [r for r in (base, head) if trees.revision(workspace.repository, r, workspace.prefix) is None]
+        names = " and ".join(map(repr, missing)) or f"common history of {base!r} and {head!r}"
+        raise WorkspaceError(
+            f"Git has no {names} here that holds the workspace. Fetch it (`git fetch --unshallow origin`), or name the branch to merge "
+            "into with --base, such as `--base main`.",
+            3,
+        )
     return merged.tree, tree_of(workspace, base)
 
 
@@ -58,6 +64,20 @@ def opened(workspace: Workspace, environment: str, revision: str = "") -> tuple[
     tree, _ = desired_tree(workspace, environment, revision)
     recorded = workspace.ledger.recorded()
     return catalog_of(workspace, by_key(validated(tree)), environment), recorded
+
+
+def known(workspace: Workspace, environment: str) -> Recorded:
+    """What is recorded, where the ledger or the specs know the environment. Raises WorkspaceError where neither does."""
+    recorded = workspace.ledger.recorded()
+    names = {id.environment for id in recorded.stacks}
+    if environment not in names:
+        names |= set(environment_names(workspace.folder))
+        if environment not in names:
+            close = nearest(environment, names)
+            hint = f" Did you mean {close}?" if close else ""
+            listed = ", ".join(sorted(names)) or "none"
+            raise WorkspaceError(f"There is no environment {environment!r}.{hint} The workspace has: {listed}.", 3)
+    return recorded
 
 
 def environment_names(folder: Path) -> Iterable[str]:

@@ -59,8 +59,17 @@ def _fetch(ledger: Ledger, remote: str) -> str:
     if done.returncode and "couldn't find remote ref" in said:
         return ""
     if done.returncode:
-        raise LedgerError(f"The ledger cannot be fetched from {remote}: {said}. Your entries are kept here.")
+        raise LedgerError(f"The ledger cannot be fetched from {_reason(remote, said)} Your entries are kept here.")
     return ledger.git.text("rev-parse", "--verify", f"{into}^{{commit}}")
+
+
+def _reason(remote: str, said: str) -> str:
+    """The remote and what Git says of it in one line: the first, without the advice that follows it."""
+    if "does not appear to be a git repository" in said:
+        return (
+            f"{remote}: Git knows no such remote. Name another with --remote, or add it: `git remote add {remote} URL`."
+        )
+    return f"{remote}: {(said.splitlines() or ['Git does not say why'])[0].rstrip('.')}."
 
 
 def _take(ledger: Ledger, theirs: str) -> Exchanged | None:

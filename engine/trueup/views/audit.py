@@ -16,13 +16,13 @@ def log_text(entries: Sequence[Entry]) -> str:
     """One line an entry."""
     if not entries:
         return "The ledger has no such entries.\n"
-    head = ("ENTRY", "TIME", "EVENT", "ENVIRONMENT", "BY", "ABOUT")
+    head = ("ENTRY", "TIME (UTC)", "EVENT", "ENVIRONMENT", "BY", "ABOUT")
     return table([head, *(_row(e) for e in entries)])
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
     event = entry.event
-    outcome = "" if event.outcome == DONE else f" ({event.outcome})"
+    outcome = "" if event.outcome in (DONE, event.kind) else f" ({event.outcome})"
     return (
         entry.id[:10],
         moment(event.time),

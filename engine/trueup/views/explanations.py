@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import types
 import typing
 from collections.abc import Iterator
@@ -163,7 +164,9 @@ def _worded(hint: Any, metadata: typing.Iterable[Any] = ()) -> str:
     """A type in words."""
     for mark in metadata:
         if isinstance(mark, Reference):
-            return f"the name of a {mark.kind}" + (f", or {', '.join(sorted(mark.words))}" if mark.words else "")
+            return f"the name of {_article(mark.kind)} {mark.kind}" + (
+                f", or {', '.join(sorted(mark.words))}" if mark.words else ""
+            )
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
         return _worded(arguments[0], arguments[1:])
@@ -178,6 +181,10 @@ def _worded(hint: Any, metadata: typing.Iterable[Any] = ()) -> str:
     if isinstance(hint, type) and issubclass(hint, BaseModel):
         return "map"
     return _PLAIN.get(hint, str(hint))
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[0] in "AEIOU" else "a"
 
 
 def _model_in(hint: Any) -> type[BaseModel] | None:
@@ -210,7 +217,8 @@ def _facts(found: dict[str, Any]) -> Iterator[str]:
     if found.get("description"):
         yield found["description"]
     if "default" in found:
-        yield f"By default {found['default']}."
+        default = found["default"]
+        yield f"By default `{default if isinstance(default, str) else json.dumps(default)}`."
     if "limits" in found:
         yield f"Limits: {found['limits']}."
 

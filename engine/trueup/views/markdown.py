@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
 from trueup.plan.values import Action, Category, Plan, SealEntry, SpecChange, Step
-from trueup.views.plans import SIGNS, change_text, headline, spec_line
+from trueup.views.plans import SIGNS, change_text, headline, meaningful, spec_line, step_notes
 from trueup.views.words import duration, plural, short
 from trueup_specs.core.diagnostics import Diagnostic, Severity
 
@@ -134,14 +134,16 @@ def _steps(plan: Plan) -> Iterator[str]:
 
 def _step(step: Step) -> Iterator[str]:
     mark = {"+": "+", "-": "-"}.get(SIGNS[step.action], "!")
-    reason = f"  ({step.reason})" if step.reason else ""
+    notes = step_notes(step)
+    reason = f"  ({'; '.join(notes)})" if notes else ""
     yield f"{mark} {step.action.value} {step.address.type} {step.address.name}{reason}".replace("```", "ʼʼʼ")
     if step.action is Action.CREATE and step.changes and not step.changes[0].path:
         return
-    for change in step.changes[:MOST_CHANGES]:
+    changes = meaningful(step)
+    for change in changes[:MOST_CHANGES]:
         yield f"!     {change_text(change)}".replace("```", "ʼʼʼ").replace("\n", " ")
-    if len(step.changes) > MOST_CHANGES:
-        yield f"!     … and {plural(len(step.changes) - MOST_CHANGES, 'more change')}"
+    if len(changes) > MOST_CHANGES:
+        yield f"!     … and {plural(len(changes) - MOST_CHANGES, 'more change')}"
 
 
 def _unapplied(plan: Plan) -> Iterator[str]:

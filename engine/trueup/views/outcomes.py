@@ -11,13 +11,15 @@ from trueup.views.words import duration, plural
 from trueup_stacks.core.resources import Address
 
 VERBS = {"create": "created", "update": "updated", "replace": "replaced", "delete": "deleted", "import": "imported"}
+RUN, AGAIN = "trueup:run:Run", "run anew"
+"""A run is never changed: another one takes its place."""
 SAID = {
     "nothing": "Nothing to do: {environment} is as the specs say.",
     "done": "Applied {environment}: {steps} in {seconds}.",
     "held": "Applied {environment} as far as its gates let: {steps} in {seconds}.",
     "waiting": "{environment} waits for a run that goes on: {steps} in {seconds}. Apply again to go on.",
     "partly": "Applied {environment} in part: {steps} in {seconds}. Apply again once what is written above is put right.",
-    "failed": "Nothing of {environment} was applied.",
+    "failed": "Nothing of {environment} was applied. Apply again once what is written above is put right.",
 }
 
 
@@ -34,6 +36,9 @@ def _lines(environment: str, outcome: str, result: Outcome, held: Mapping[Addres
         if stack.error:
             yield f"FAILED {stack.stack}"
             yield from (f"  {line}" for line in stack.error.splitlines())
+            for step in stack.steps:
+                if step.address.type == RUN and step.status == "failed":
+                    yield f"  What its steps printed: trueup logs {environment} {step.address.name}"
     for address, outputs in held.items():
         yield from gate_lines(address, outputs)
     for address, text in result.not_ready.items():
@@ -63,15 +68,12 @@ def event_line(event: Event) -> str:
     if event.kind == "log":
         return f"  {event.message}" if event.message else ""
     if event.kind == "failed":
-        return f"✗ {where}" + (f": {event.message.splitlines()[0]}" if event.message else "")
+        return f"{'  ' if event.address else ''}✗ {where}"  # why stands in the summary
     if event.kind == "finished":
         if event.address is None:
             return f"✓ {where} ({duration(event.seconds)})"
-        return (
-            f"  ✓ {where} {VERBS.get(event.action, event.action)} ({duration(event.seconds)})"
-            if event.action in VERBS
-            else ""
-        )
+        verb = AGAIN if event.address.type == RUN and event.action == "replace" else VERBS.get(event.action)
+        return f"  ✓ {where} {verb} ({duration(event.seconds)})" if verb else ""
     return f"… {where}" if event.address is None else ""
 
 

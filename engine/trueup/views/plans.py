@@ -65,8 +65,14 @@ def spec_line(change: SpecChange) -> str:
 
 def step_lines(step: Step, detailed: bool) -> Iterator[str]:
     """A step and what differs."""
-    kind = step.address.type
-    notes = [step.reason] if step.reason else []
+    notes = step_notes(step)
+    yield f"    {SIGNS[step.action]} {step.address.type} {step.address.name}{'  (' + '; '.join(notes) + ')' if notes else ''}"
+    yield from change_lines(step, detailed)
+
+
+def step_notes(step: Step) -> list[str]:
+    """Why a step is taken, and what is worth knowing of it."""
+    notes = [step.reason.rstrip(".")] if step.reason else []
     if step.category is Category.METADATA:
         notes.append("metadata only")
     if step.exempt:
@@ -77,13 +83,12 @@ def step_lines(step: Step, detailed: bool) -> Iterator[str]:
         notes.append("HOLDS DATA")
     if step.expected_seconds is not None:
         notes.append(f"took {duration(step.expected_seconds)} last time")
-    yield f"    {SIGNS[step.action]} {kind} {step.address.name}{'  (' + '; '.join(notes) + ')' if notes else ''}"
-    yield from change_lines(step, detailed)
+    return notes
 
 
 def change_lines(step: Step, detailed: bool) -> Iterator[str]:
     """What differs in a step's resource. A new resource shows its properties only when `detailed`."""
-    changes = [c for c in step.changes if detailed or c.path not in QUIET]
+    changes = list(step.changes) if detailed else meaningful(step)
     if step.action is Action.CREATE and step.changes and not step.changes[0].path:
         if detailed:
             yield from (f"        {k}: {worded(v)}" for k, v in sorted(step.changes[0].desired.items()))
@@ -95,8 +100,14 @@ def change_lines(step: Step, detailed: bool) -> Iterator[str]:
 
 
 def change_text(change: PropertyChange) -> str:
-    """`path: old → new`."""
-    return f"{change.path}: {worded(change.recorded)} → {worded(change.desired)}"
+    """`path: old → new`; where both stand for the same output of a resource, whose value will be another, that output once."""
+    old, new = worded(change.recorded), worded(change.desired)
+    return f"{change.path}: {new if old == new else f'{old} → {new}'}"
+
+
+def meaningful(step: Step) -> list[PropertyChange]:
+    """The changes that tell a person something: digests of everything else do not."""
+    return [c for c in step.changes if c.path not in QUIET]
 
 
 def _evidence(plan: Plan) -> Iterator[str]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 WIDEST = 72
+DIGEST = re.compile(r"\b([0-9a-f]{12})(?:[0-9a-f]{28}|[0-9a-f]{52})\b")
+"""SHA-1 and SHA-256 in hexadecimal, of which people read the beginning."""
 
 
 def worded(value: Any, width: int = WIDEST) -> str:
-    """An encoded property value for people: symbols as what they stand for, long ones shortened."""
-    text = _text(value)
+    """An encoded property value for people: symbols as what they stand for, digests and long ones shortened."""
+    text = DIGEST.sub(r"\1…", _text(value))
     return text if len(text) <= width else text[: width - 1] + "…"
 
 

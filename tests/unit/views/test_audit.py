@@ -39,7 +39,7 @@ ENTRY = Entry(
 
 def test_an_entry_is_one_line_of_the_log() -> None:
     head, line = audit.log_text([ENTRY]).splitlines()
-    assert head.split() == ["ENTRY", "TIME", "EVENT", "ENVIRONMENT", "BY", "ABOUT"]
+    assert head.split() == ["ENTRY", "TIME", "(UTC)", "EVENT", "ENVIRONMENT", "BY", "ABOUT"]
     assert line.split()[:5] == ["a" * 10, "2026-03-02", "10:30:05", "applied", "prod"]
     assert "Ada" in line
     assert "at cccccccccc" in line
@@ -52,6 +52,8 @@ def test_what_did_not_come_out_well_says_so_in_the_log() -> None:
 
     failed = replace(ENTRY, event=replace(ENTRY.event, outcome="partly"))
     assert "applied (partly)" in audit.log_text([failed])
+    denied = replace(ENTRY, event=replace(ENTRY.event, kind=EventKind.DENIED, outcome="denied"))
+    assert "denied  prod" in audit.log_text([denied])
 
 
 def test_an_empty_log_says_so() -> None:

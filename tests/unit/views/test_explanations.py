@@ -55,7 +55,7 @@ def test_every_code_that_is_used_is_explained() -> None:
 def test_a_field_has_type_default_limits_and_what_it_means() -> None:
     text = explain("Endpoint.spec.predictor.minReplicas")
     assert text.startswith("Endpoint.spec.predictor.minReplicas  (whole number)\n")
-    assert "By default 1." in text
+    assert "By default `1`." in text
     assert "at least 0, at most 1000" in text
     assert explained("Model.spec.pipeline")["type"] == "the name of a Pipeline"
     assert explained("Environment.spec.target")["type"] == "one of local, kubernetes, aws, gcp, azure"

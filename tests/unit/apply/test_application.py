@@ -1,0 +1,95 @@
+"""Applying a graph of stacks: where its branches stop. The driver is one that gives what it is told; the order and the stops are real."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from trueup.apply.application import Outcome, Work, run
+from trueup.apply.outcome import Event, StackResult, StepResult
+from trueup_specs.core.references import Key
+from trueup_stacks.core.resources import Address, Output, Resource, Secret, Stack, StackId
+
+DATA, MODEL, SERVING = (StackId("dev", "churn", layer) for layer in ("data", "model", "serving"))
+TABLE = Address(DATA, "trueup:data:Table", "customers")
+RUN = Address(MODEL, "trueup:run:Run", "churn")
+SERVICE = Address(SERVING, "trueup:serve:Service", "churn")
+BEFORE: dict[Address, Mapping[str, Any]] = {TABLE: {"version": 3}, RUN: {"version": 7}, SERVICE: {"url": "http://x"}}
+
+
+def resource(address: Address, **reads: Address) -> Resource:
+    properties = {name: Output(of, "version", "f") for name, of in reads.items()}
+    return Resource(address, properties, Key("Model", "churn", address.name))
+
+
+STACKS = {
+    DATA: Stack(DATA, (resource(TABLE),)),
+    MODEL: Stack(MODEL, (resource(RUN, data=TABLE),)),
+    SERVING: Stack(SERVING, (resource(SERVICE, model=RUN),)),
+}
+
+
+@dataclass
+class Told:
+    """Gives the results that it is told, else one where everything is as before."""
+
+    results: dict[StackId, StackResult]
+    tried: list[StackId] = field(default_factory=list)
+
+    def up(
+        self,
+        stack: Stack,
+        upstream: Mapping[Address, Mapping[str, Any]],
+        secret: Callable[[Secret], str],
+        on_event: Callable[[Event], None] = lambda _e: None,
+        refresh: bool = False,
+    ) -> StackResult:
+        self.tried.append(stack.id)
+        return self.results.get(stack.id) or result(stack.id, "done")
+
+    def outputs(self, stack: StackId) -> Mapping[Address, Mapping[str, Any]]:
+        return {a: o for a, o in BEFORE.items() if a.stack == stack}
+
+
+def result(id: StackId, status: str, **more: Any) -> StackResult:
+    [address] = (a for a in BEFORE if a.stack == id)
+    step = StepResult(address, "update", status, "The source is away." if status == "failed" else "")  # type: ignore[arg-type]
+    outputs = {address: BEFORE[address]}
+    return StackResult(id, status != "failed", (step,), outputs, {address: address.name}, **more)
+
+
+def applied(results: dict[StackId, StackResult]) -> tuple[list[StackId], Outcome]:
+    driver = Told(results)
+    work = Work(STACKS, ((DATA,), (MODEL,), (SERVING,)), frozenset(STACKS), known=BEFORE)
+    done = run(work, driver, lambda _s: "", lambda _e: None, lambda _s, _r: None)
+    return driver.tried, done
+
+
+def test_what_reads_a_table_that_failed_is_not_tried_though_the_table_has_outputs_of_before() -> None:
+    tried, done = applied({DATA: result(DATA, "failed", error="The source is away.")})
+    assert tried == [DATA]
+    assert [b.stack for b in done.blocked] == [MODEL, SERVING]
+    assert done.blocked[0].reason == "it needs 'version' of customers: The source is away."
+    assert done.blocked[1].reason == "it needs 'version' of churn: churn was not applied"
+    assert not done.ok
+
+
+def test_what_was_not_tried_after_a_failure_stops_the_branch_too() -> None:
+    untried = StackResult(MODEL, False, (), {RUN: BEFORE[RUN]}, {RUN: "churn"}, error="Another resource failed.")
+    tried, done = applied({MODEL: untried})
+    assert tried == [DATA, MODEL]
+    assert [b.reason for b in done.blocked] == ["it needs 'version' of churn: churn was not applied"]
+
+
+def test_what_reads_something_held_goes_on_with_what_it_gave_before() -> None:
+    tried, done = applied({MODEL: result(MODEL, "not-ready", not_ready={RUN: "Held by its gate."})})
+    assert tried == [DATA, MODEL, SERVING]
+    assert not done.blocked
+    assert done.ok
+
+
+def test_everything_is_tried_in_order_where_nothing_fails() -> None:
+    tried, done = applied({})
+    assert tried == [DATA, MODEL, SERVING]
+    assert done.ok

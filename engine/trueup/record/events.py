@@ -29,6 +29,8 @@ class EventKind(StrEnum):
     WAITING = "waiting"
     RUN = "run"
     PROMOTED = "promoted"
+    RETIRED = "retired"
+    """Old versions of a model left the registry."""
     DRIFT = "drift"
     ROLLED_BACK = "rolled-back"
     DESTROYED = "destroyed"

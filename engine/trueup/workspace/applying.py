@@ -16,6 +16,7 @@ from trueup.plan.values import Step
 from trueup.record.events import Event, EventKind, Subject
 from trueup.record.outcomes import HELD, stack_update
 from trueup.record.updates import DurationUpdate
+from trueup.workspace import retiring
 from trueup.workspace.drivers import driver_of, resolver_of
 from trueup.workspace.opening import Workspace
 from trueup.workspace.planning import Prepared
@@ -77,6 +78,9 @@ def apply(
         ),
         DurationUpdate(recorder.durations),
     )
+    if result.ok:
+        told = StackId(environment, "registry", "model")
+        retiring.retire(workspace, prepared, lambda line: on_event(Progress(told, "log", message=line)))
     return Applied(outcome, result, recorder.held, entry.id)
 
 

@@ -48,7 +48,8 @@ LOCAL = Target(
             model.emit_model,
             (
                 Unhonoured(
-                    "spec.source", "a model that is not trained here has no run to register it yet; use a pipeline"
+                    "spec.source",
+                    "nothing registers a model trained elsewhere yet: register it in MLflow as `NAMESPACE.NAME`, and pin `version` instead",
                 ),
             ),
             # A gate names the model that it decides about, and that is what counts.

@@ -68,6 +68,7 @@ class Retention(SpecModel):
     """Which old versions are kept."""
 
     versions: int = Field(default=10, ge=1)
+    """How many of the newest stay in the registry when a new one is accepted; what is in use or pinned anywhere stays in any case."""
 
 
 class ModelSpec(SpecModel):

@@ -14,7 +14,6 @@ from trueup.views import markdown, plans, previews
 from trueup.views.diagnostics import render
 from trueup.workspace.narrowing import prepare_narrowly
 from trueup.workspace.opening import Workspace
-from trueup.workspace.operating import sight
 from trueup.workspace.planning import Prepared, prepare
 
 
@@ -25,7 +24,6 @@ def prepare_for(
 
     Catalog and compilation hold everything only where `whole` or `live` asks for it.
     """
-    see = (lambda catalog, recorded: sight(workspace, catalog, recorded)) if live else None
     rules = None
     if base:
         tree, rules = merged_tree(workspace, base, revision or "HEAD")
@@ -33,8 +31,13 @@ def prepare_for(
         tree, pinned = desired_tree(workspace, environment, revision)
         if pinned:
             note(pinned)
-    if live or whole:
+    if live:
+        from trueup.workspace.operating import sight
+
+        see = lambda catalog, recorded: sight(workspace, catalog, recorded)  # noqa: E731 — what `prepare` calls
         return prepare(workspace, environment, tree, rules=rules, see=see)
+    if whole:
+        return prepare(workspace, environment, tree, rules=rules)
     return prepare_narrowly(workspace, environment, tree, rules=rules)
 
 

@@ -14,6 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from trueup.apply.locks import LockedError
 from trueup.apply.outcome import Event, StackResult
 from trueup_stacks.core.resources import Address, Output, Secret, Stack, StackId, outputs_of
 
@@ -111,7 +112,7 @@ def _result(stack: Stack, future: Future[StackResult]) -> StackResult:
         return future.result()
     if not isinstance(error, Exception):
         raise error
-    return StackResult(stack.id, ok=False, error=str(error))
+    return StackResult(stack.id, ok=False, error=str(error), locked=isinstance(error, LockedError))
 
 
 class _State:

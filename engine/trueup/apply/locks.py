@@ -196,11 +196,12 @@ def read(path: Path) -> Record | None:
 
 def held(stack: StackId, record: Record) -> str:
     """The sentence about a stack that someone else works on."""
-    minutes = (time.time() - record.since) / 60
+    minutes = int((time.time() - record.since) / 60)
+    ago = f", {minutes} min ago" if minutes else ""
     ends = datetime.fromtimestamp(record.renewed + record.lease + SKEW_SECONDS, UTC).strftime(SHOWN)
     return (
         f"Stack {stack} is being changed by {record.user}@{record.owner.host} (process {record.owner.pid}) since "
-        f"{datetime.fromtimestamp(record.since, UTC).strftime(SHOWN)}, {minutes:.0f} min ago. Wait until it has ended, or end it there "
+        f"{datetime.fromtimestamp(record.since, UTC).strftime(SHOWN)}{ago}. Wait until it has ended, or end it there "
         f"with Ctrl-C. If it is gone, its lock ends by itself at {ends}; then run this again."
     )
 

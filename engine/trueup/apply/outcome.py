@@ -56,6 +56,8 @@ class StackResult:
     """Everything that went wrong, one paragraph for each resource; empty where nothing did."""
     seconds: float = 0.0
     interrupted: bool = False
+    locked: bool = False
+    """Whether nothing was tried, since someone else works on the stack."""
     recovered: tuple[str, ...] = ()
     """What was put right before the operation, after an interrupted one."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trueup.cli import planned
-from trueup.cli.failures import DENIED, FAILURE, INVALID, OUTCOMES, STALE
+from trueup.cli.failures import DENIED, FAILURE, INVALID, LOCKED, OUTCOMES, STALE
 from trueup.cli.options import Form
 from trueup.cli.selection import desired_tree
 from trueup.cli.terminal import confirmed, emit, emit_json, note, progress
@@ -58,6 +58,8 @@ def apply(workspace: Workspace, request: Request, form: Form) -> int:
             workspace, prepared, sink, approvals=allowed.approvals, refresh=request.refresh, why=request.why
         )
     _say(workspace, request.environment, done, form)
+    if done.outcome == "failed" and all(r.locked for r in done.result.results if not r.ok):
+        return LOCKED
     return OUTCOMES[done.outcome]
 
 

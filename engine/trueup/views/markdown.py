@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
 from trueup.plan.values import Action, Category, Plan, SealEntry, SpecChange, Step
-from trueup.views.plans import SIGNS, change_text, headline, meaningful, spec_line, step_notes
+from trueup.views.plans import SIGNS, change_text, headline, meaningful, step_notes
 from trueup.views.words import duration, plural, short
 from trueup_specs.core.diagnostics import Diagnostic, Severity
 
@@ -151,8 +151,17 @@ def _unapplied(plan: Plan) -> Iterator[str]:
         yield ""
         yield f"<details><summary>Merged before, not applied yet: {len(plan.evidence.unapplied)}</summary>"
         yield ""
-        yield from (f"- {spec_line(c).strip()}" for c in plan.evidence.unapplied)
+        yield from (f"- {_change(c)}" for c in plan.evidence.unapplied[:MOST_STEPS])
+        if len(plan.evidence.unapplied) > MOST_STEPS:
+            yield f"- … and {len(plan.evidence.unapplied) - MOST_STEPS} more"
+        yield ""
         yield "</details>"
+
+
+def _change(change: SpecChange) -> str:
+    """A changed spec in words: a sign after the dash of a list would begin another list."""
+    paths = ", ".join(f"`{p}`" for p in change.paths[:6])
+    return _inline(f"{change.change} `{change.key}` {change.detail} {paths}")
 
 
 def _approvals(plan: Plan) -> Iterator[str]:

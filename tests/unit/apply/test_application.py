@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trueup.apply.application import Outcome, Work, run
+from trueup.apply.locks import LockedError
 from trueup.apply.outcome import Event, StackResult, StepResult
 from trueup_specs.core.references import Key
 from trueup_stacks.core.resources import Address, Output, Resource, Secret, Stack, StackId
@@ -36,6 +37,7 @@ class Told:
 
     results: dict[StackId, StackResult]
     tried: list[StackId] = field(default_factory=list)
+    locked: frozenset[StackId] = frozenset()
 
     def up(
         self,
@@ -46,6 +48,8 @@ class Told:
         refresh: bool = False,
     ) -> StackResult:
         self.tried.append(stack.id)
+        if stack.id in self.locked:
+            raise LockedError(f"Stack {stack.id} is being changed.")
         return self.results.get(stack.id) or result(stack.id, "done")
 
     def outputs(self, stack: StackId) -> Mapping[Address, Mapping[str, Any]]:
@@ -59,8 +63,8 @@ def result(id: StackId, status: str, **more: Any) -> StackResult:
     return StackResult(id, status != "failed", (step,), outputs, {address: address.name}, **more)
 
 
-def applied(results: dict[StackId, StackResult]) -> tuple[list[StackId], Outcome]:
-    driver = Told(results)
+def applied(results: dict[StackId, StackResult], locked: StackId | None = None) -> tuple[list[StackId], Outcome]:
+    driver = Told(results, locked=frozenset({locked} if locked else ()))
     work = Work(STACKS, ((DATA,), (MODEL,), (SERVING,)), frozenset(STACKS), known=BEFORE)
     done = run(work, driver, lambda _s: "", lambda _e: None, lambda _s, _r: None)
     return driver.tried, done
@@ -87,6 +91,13 @@ def test_what_reads_something_held_goes_on_with_what_it_gave_before() -> None:
     assert tried == [DATA, MODEL, SERVING]
     assert not done.blocked
     assert done.ok
+
+
+def test_a_stack_that_someone_else_works_on_is_told_from_one_that_failed() -> None:
+    _, done = applied({}, locked=DATA)
+    assert [(r.stack, r.locked) for r in done.results if not r.ok] == [(DATA, True)]
+    _, done = applied({DATA: result(DATA, "failed", error="The source is away.")})
+    assert [(r.stack, r.locked) for r in done.results if not r.ok] == [(DATA, False)]
 
 
 def test_everything_is_tried_in_order_where_nothing_fails() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trueup.apply.outcome import Event
-from trueup.plan.values import Action, Plan, PropertyChange, Step
+from trueup.plan.values import Action, Category, Evidence, Plan, PropertyChange, SpecChange, Step
 from trueup.views import markdown, plans
 from trueup.views.outcomes import event_line
 from trueup_stacks.core.resources import Address, StackId
@@ -50,6 +50,15 @@ def test_a_reviewer_reads_the_same_of_a_step() -> None:
     assert "! update trueup:run:Gate risk  (its spec changed; took 26 s last time)" in text
     assert "!     candidate.version: (modelVersion of risk, known after it is applied)\n" in text
     assert "!     fingerprint" not in text
+
+
+def test_what_is_merged_and_not_applied_is_one_list() -> None:
+    changes = (
+        SpecChange("Model/credit/risk", "added", Category.BREAKING),
+        SpecChange("Endpoint/credit/risk", "changed", Category.METADATA, ("metadata.owner",)),
+    )
+    text = markdown.comment(Plan("credit", "dev", "", "", (), (), evidence=Evidence(unapplied=changes)))
+    assert "\n- added `Model/credit/risk`\n- changed `Endpoint/credit/risk` `metadata.owner`\n\n</details>" in text
 
 
 def test_a_run_that_takes_the_place_of_another_is_called_so() -> None:

@@ -40,5 +40,6 @@ def sign(repository: Path, plan: Plan, teams: Mapping[str, TeamSpec]) -> seals.A
             "count. Add it and have that merged."
         )
     mark = hashlib.sha256(data + signature.encode()).hexdigest()[:20]
-    extra = {"by": member.user}
-    return seals.Approval(mark, plan.workspace, plan.environment, plan.seal, time, form, signature, plan.commit, extra)
+    return seals.Approval(
+        mark, plan.workspace, plan.environment, plan.seal, time, form, signature, plan.commit, member.user
+    )

@@ -26,7 +26,8 @@ class Approval:
     signature: str
     commit: str = ""
     """The revision that was looked at: for people, never judged."""
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    by: str = field(default="", compare=False)
+    """The member whose key signed, as it was found when signing: for people; judges look at the signature."""
 
 
 def payload(workspace: str, environment: str, entries: Iterable[SealEntry], time: str) -> bytes:

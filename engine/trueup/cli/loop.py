@@ -122,14 +122,12 @@ def approve(
     except approvals.ApprovalError as error:
         raise WorkspaceError(str(error), DENIED) from None
     update = ApprovalUpdate(environment, approval.id, seals.form(approval))
-    details = {"by": approval.extra["by"], "effects": len(approval.entries), "seal": prepared.plan.seal_digest}
+    details = {"by": approval.by, "effects": len(approval.entries), "seal": prepared.plan.seal_digest}
     event = Event(
         EventKind.APPROVED, environment, commit=prepared.plan.commit, details=details, approvals=(approval.id,)
     )
     entry = workspace.ledger.append(event, update)
-    emit(
-        f"{approval.extra['by']} approved {environment} ({len(prepared.plan.seal)} effects); recorded as {entry.id[:10]}."
-    )
+    emit(f"{approval.by} approved {environment} ({len(prepared.plan.seal)} effects); recorded as {entry.id[:10]}.")
 
 
 def apply(

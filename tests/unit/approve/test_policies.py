@@ -15,7 +15,7 @@ PROD = "apiVersion: trueup.dev/v1alpha1\nkind: Environment\nmetadata: { name: pr
 def policy(world: World, **given: Any) -> None:
     import yaml
 
-    spec = {"expression": "false", "message": "Not like this.", **given}
+    spec = {"expression": "environment == 'nowhere'", "message": "Not like this.", **given}
     document = {"apiVersion": "trueup.dev/v1alpha1", "kind": "Policy", "metadata": {"name": "rule"}, "spec": spec}
     world.write("policies.yaml", yaml.safe_dump(document))
     world.commit("A policy")

@@ -36,12 +36,16 @@ class Catalog:
     environment: str
     settings: EnvironmentSpec
     documents: Mapping[Key, Document]
-    lineage: Lineage
     facts: Facts = field(default_factory=Facts)
     _fingerprints: dict[Key, str] = field(default_factory=dict, repr=False)
 
     def of_kind(self, kind: str) -> Iterable[Document]:
         return self._kinds.get(kind, ())
+
+    @cached_property
+    def lineage(self) -> Lineage:
+        """What is upstream of what."""
+        return lineage(self.documents)
 
     @cached_property
     def _kinds(self) -> dict[str, list[Document]]:
@@ -93,7 +97,7 @@ def resolve(project: str, documents: Mapping[Key, Document], environment: str, f
     """The catalog of an environment. Raises KeyError where the environment is not defined."""
     present = documents_in(documents, environment)
     settings = resolve_settings(documents, environment)
-    return Catalog(project, environment, settings, present, lineage(present), facts or Facts())
+    return Catalog(project, environment, settings, present, facts or Facts())
 
 
 def documents_in(documents: Mapping[Key, Document], environment: str) -> dict[Key, Document]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, Strict
@@ -111,6 +111,8 @@ class Document:
     metadata: Metadata
     spec: SpecModel
     source: Source
+    links: list[object] = field(init=False, default_factory=list, compare=False, repr=False)
+    """What `links.references` found in it; empty until it is asked."""
 
 
 def seconds(duration: str) -> float:

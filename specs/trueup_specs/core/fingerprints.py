@@ -25,9 +25,10 @@ def canonical(value: Json) -> bytes:
     Where the standard library's writer gives the same bytes (ASCII, and numbers that Python writes as ECMAScript does), it is used: it
     is ten times as quick.
     """
-    plain = _plain(value)
+    odd: list[float] = []
+    plain = _plain(value, odd)
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode() if text.isascii() and not _odd(plain) else rfc8785.dumps(plain)
+    return text.encode() if not odd and text.isascii() else rfc8785.dumps(plain)
 
 
 def fingerprint(value: Json) -> str:
@@ -35,26 +36,20 @@ def fingerprint(value: Json) -> str:
     return hashlib.sha256(canonical(value)).hexdigest()
 
 
-def _plain(value: Json) -> Any:
+def _plain(value: Json, odd: list[float]) -> Any:
+    """The value as RFC 8785 can hold it; `odd` gets the numbers that Python and ECMAScript write in different ways."""
     kind = type(value)
     if kind is str or kind is bool or value is None:
         return value
     if kind is dict or isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}  # type: ignore[union-attr]
+        return {str(k): v if type(v) is str else _plain(v, odd) for k, v in value.items()}  # type: ignore[union-attr]
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [v if type(v) is str else _plain(v, odd) for v in value]
     if isinstance(value, int) and abs(value) > 2**53 - 1:
         return f"integer:{value}"
-    if kind is float and abs(value) < _WHOLE and value.is_integer():  # type: ignore[arg-type,union-attr]
-        return int(value)  # type: ignore[arg-type]
+    if kind is float:
+        if abs(value) < _WHOLE and value.is_integer():  # type: ignore[arg-type,union-attr]
+            return int(value)  # type: ignore[arg-type]
+        if not 1e-4 <= abs(value) < _WHOLE:  # type: ignore[arg-type]
+            odd.append(value)  # type: ignore[arg-type]
     return value
-
-
-def _odd(value: Any) -> bool:
-    """Whether a number in it is one that Python and ECMAScript write in different ways."""
-    kind = type(value)
-    if kind is dict:
-        return any(_odd(v) for v in value.values() if type(v) is not str)
-    if kind is list:
-        return any(_odd(v) for v in value if type(v) is not str)
-    return kind is float and not 1e-4 <= abs(value) < _WHOLE

@@ -89,7 +89,13 @@ def _walk(node: _Node, value: typing.Any, path: Path) -> Iterator[tuple[Path, st
 
 
 def references(document: Document) -> Iterator[Link]:
-    """Every reference of a document, in the order of its fields; `owner` and `environments` included."""
+    """Every reference of a document, in the order of its fields; `owner` and `environments` included. Looked for once a document."""
+    if not document.links:
+        document.links.append(tuple(_references(document)))
+    return iter(typing.cast(tuple[Link, ...], document.links[0]))
+
+
+def _references(document: Document) -> Iterator[Link]:
     for part, model in (("metadata", document.metadata), ("spec", document.spec)):
         if not _plan(type(model)):
             continue

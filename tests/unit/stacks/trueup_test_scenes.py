@@ -10,7 +10,6 @@ from ruamel.yaml import YAML
 
 from trueup.compile.compilation import Compilation, compile_catalog
 from trueup.resolve.catalog import Catalog
-from trueup.resolve.lineage import Lineage
 from trueup_specs.core.envelope import Document, Metadata, Source, SpecModel
 from trueup_specs.core.references import Key
 from trueup_specs.kinds import KINDS
@@ -53,7 +52,7 @@ def catalog(written: Mapping[Key, object]) -> Catalog:
         served={("dev", Key("Model", "churn", "churn")): 1e5, ("staging", Key("Model", "churn", "promoted")): 1e5},
     )
     settings = documents[environment].spec
-    return Catalog("shop", environment.name, settings, documents, Lineage({}), facts)
+    return Catalog("shop", environment.name, settings, documents, facts)
 
 
 def with_spec(given: Catalog, key: Key, spec: SpecModel) -> Catalog:

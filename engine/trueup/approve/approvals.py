@@ -16,10 +16,13 @@ class ApprovalError(Exception):
     """The approval cannot be given; the text says why and what to do."""
 
 
-def sign(repository: Path, plan: Plan, teams: Mapping[str, TeamSpec]) -> seals.Approval:
+def sign(
+    repository: Path, plan: Plan, teams: Mapping[str, TeamSpec], authors: frozenset[str] = frozenset()
+) -> seals.Approval:
     """An approval of all effects of a plan, with the user's Git key.
 
-    Raises ApprovalError where there is no key, or where it is no key of a member of a team: nobody would count it.
+    Raises ApprovalError where there is no key, where it is no key of a member of a team, or of one of the `authors` (`coverage.authors`):
+    nobody would count it.
     """
     time = datetime.now(UTC).isoformat(timespec="seconds")
     data = seals.payload(plan.workspace, plan.environment, plan.seal, time)
@@ -38,6 +41,10 @@ def sign(repository: Path, plan: Plan, teams: Mapping[str, TeamSpec]) -> seals.A
         raise ApprovalError(
             f"{member.user} has no `email` in the Team, so nobody can tell whether the change is their own, and the approval would not "
             "count. Add it and have that merged."
+        )
+    if member.email.lower() in authors:
+        raise ApprovalError(
+            f"The change is your own ({member.email} wrote it), so your approval would not count. Ask another member of the team."
         )
     mark = hashlib.sha256(data + signature.encode()).hexdigest()[:20]
     return seals.Approval(

@@ -35,6 +35,7 @@ class Request:
 def apply(workspace: Workspace, request: Request, form: Form) -> int:
     """Applies an environment; the exit code."""
     prepared = _prepared(workspace, request)
+    permitting.check_state(workspace, prepared)
     if prepared.forbidden:
         planned.show(prepared, "text" if form is Form.TEXT else "json", False)
         return INVALID

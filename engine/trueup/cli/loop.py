@@ -105,7 +105,7 @@ def approve(
     from trueup.record.events import Event, EventKind
     from trueup.record.updates import ApprovalUpdate
     from trueup.workspace.opening import WorkspaceError, open_workspace
-    from trueup.workspace.permitting import teams_of
+    from trueup.workspace.permitting import authors_of, teams_of
 
     workspace = open_workspace(directory)
     prepared = planned.prepare_for(workspace, environment, revision, "", False, whole=True)
@@ -118,7 +118,9 @@ def approve(
     if not confirmed(f"Approve this for {environment}?", yes):
         raise typer.Exit(1)
     try:
-        approval = approvals.sign(workspace.repository, prepared.plan, teams_of(prepared))
+        approval = approvals.sign(
+            workspace.repository, prepared.plan, teams_of(prepared), authors_of(workspace, prepared)
+        )
     except approvals.ApprovalError as error:
         raise WorkspaceError(str(error), DENIED) from None
     update = ApprovalUpdate(environment, approval.id, seals.form(approval))

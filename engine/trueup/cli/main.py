@@ -32,6 +32,7 @@ def _application() -> int:
     except typer.Exit as error:
         return int(error.exit_code)
     except typer.Abort:
+        note("Interrupted. An apply that had begun something let it end; the next one goes on from there.")
         return 130
     except typer.TyperException as error:
         note(f"error: {error.format_message()}{_hint(error)}")

@@ -71,16 +71,16 @@ def load(folder: Path) -> Gateway:
 def apply(folder: Path, gateway: Gateway, log: Callable[[str], None] = deployments.quiet) -> None:
     """Makes Envoy run this, whatever was there before. Raises GatewayError; a refused change leaves the last good one running."""
     with deployments.locked(folder):
-        before = _kept(folder)
+        before, ran = _kept(folder), _running(folder)
         processes.write_private(folder / SETTINGS, asdict(gateway))
         try:
-            if not _running(folder) or (before is not None and before.admin_port != gateway.admin_port):
+            if not ran or (before is not None and before.admin_port != gateway.admin_port):
                 _start(folder, gateway)
                 log("started Envoy")
             else:
                 _change(folder, gateway)
         except (GatewayError, SupervisionError, xmlrpc.client.Fault) as error:
-            _back(folder, before)
+            _back(folder, before, ran)
             raise GatewayError(str(error)) from error
 
 
@@ -110,13 +110,16 @@ def _kept(folder: Path) -> Gateway | None:
     return None
 
 
-def _back(folder: Path, before: Gateway | None) -> None:
-    """After a refused change: what ran before; nothing where nothing did."""
-    if before is None:
+def _back(folder: Path, before: Gateway | None, ran: bool) -> None:
+    """After a refused change: what ran before; nothing where nothing did, since Envoy tries no refused listener again."""
+    if before is None or not ran:
         stop(folder)
+    if before is None:
         (folder / SETTINGS).unlink(missing_ok=True)
         return
     processes.write_private(folder / SETTINGS, asdict(before))
+    if not ran:
+        return
     with contextlib.suppress(GatewayError, SupervisionError, xmlrpc.client.Fault):
         if _running(folder):
             _change(folder, before)

@@ -236,7 +236,13 @@ def up(workspace: Workspace, recorded: Recorded, environment: str) -> list[str]:
 
     started = []
     for resource, folder in served(workspace, recorded, environment):
-        control.start(folder)
+        try:
+            control.start(folder)
+        except control.ControlError as error:
+            hint = (
+                " Another process has the port: end it, then run this again." if "already in use" in str(error) else ""
+            )
+            raise WorkspaceError(f"{resource.origin} does not start: {str(error).rstrip('.')}.{hint}") from None
         started.append(resource.origin)
     workspace.ledger.append(Event(EventKind.UP, environment, details={"documents": started}))
     return started

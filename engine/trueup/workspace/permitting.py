@@ -106,6 +106,13 @@ def _deletes(prepared: Prepared, share: float, confirmed: bool) -> list[Refusal]
     ]
 
 
+def authors_of(workspace: Workspace, prepared: Prepared) -> frozenset[str]:
+    """The addresses of those whose approval of a plan does not count, since it is their own; none where no approval is needed."""
+    if not (prepared.rules or prepared.catalog).settings.approvals.required:
+        return frozenset()
+    return coverage.authors(workspace.repository, prepared.plan, _applied(workspace, prepared.catalog.environment))
+
+
 def teams_of(prepared: Prepared) -> dict[str, TeamSpec]:
     """The teams whose rules hold, by name."""
     rules = prepared.rules or prepared.catalog
@@ -133,14 +140,30 @@ def check_job(workspace: Workspace, environment: str, revision: str) -> None:
         raise WorkspaceError(str(error), DENIED) from None
     recorded = workspace.ledger.recorded(environment)
     if backend.folder is not None:
-        lost = [
-            id for id in _with_resources(recorded) if checkpoints.locate(backend.folder, workspace.name, id) is None
-        ]
+        lost = _absent(workspace, backend, recorded)
     else:
         driver = driver_of(workspace, catalog, lambda _event: None)
         lost = [id for id in _with_resources(recorded)[:1] if driver.state(id) is None]
     if lost:
         raise WorkspaceError(_lost(environment, backend, lost), DENIED)
+
+
+def check_state(workspace: Workspace, prepared: Prepared) -> None:
+    """Whether file state that the ledger knows of is there. Raises WorkspaceError: what is recorded is then not what is known here."""
+    environment = prepared.catalog.environment
+    try:
+        backend = resolve_backend(prepared.catalog.settings.state, workspace.home, os.environ)
+    except BackendError:
+        return  # where something is to be applied, the driver says so
+    mine = {id: s for id, s in prepared.recorded.stacks.items() if id.environment == environment}
+    if backend.folder is not None and (lost := _absent(workspace, backend, Recorded(stacks=mine))):
+        forget = f" Where it is gone for good, `trueup destroy {environment}` makes the ledger forget it, and an apply begins anew."
+        raise WorkspaceError(_lost(environment, backend, lost) + forget, DENIED)
+
+
+def _absent(workspace: Workspace, backend: Backend, recorded: Recorded) -> list[StackId]:
+    assert backend.folder is not None
+    return [id for id in _with_resources(recorded) if checkpoints.locate(backend.folder, workspace.name, id) is None]
 
 
 def _with_resources(recorded: Recorded) -> list[StackId]:

@@ -269,6 +269,17 @@ def test_a_member_without_an_address_cannot_rule_out_being_the_author(world: Wor
         approve("bea")
 
 
+def test_the_author_is_told_before_an_approval_that_would_not_count(world: World, keys: dict[str, Path]) -> None:
+    change(world)
+    world.git("config", "user.signingKey", str(keys["ada"]))
+    prepared = world.prepare()
+    own = permitting.authors_of(world.workspace, prepared)
+    with pytest.raises(approvals.ApprovalError, match=r"ada@example\.com wrote it"):
+        approvals.sign(world.folder, prepared.plan, permitting.teams_of(prepared), own)
+    world.git("config", "user.signingKey", str(keys["bea"]))
+    assert approvals.sign(world.folder, prepared.plan, permitting.teams_of(prepared), own).by == "bea"
+
+
 def test_without_a_key_it_says_how_to_make_one(world: World) -> None:
     change(world)
     prepared = world.prepare()

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import threading
 import time
 import urllib.error
@@ -319,6 +320,24 @@ def test_stopped_and_started_at_the_same_address(
     Gateway().delete(context, state.id, wanted, state.outputs)
     assert not folder.exists()
     assert Gateway().read(context, state.id, wanted, state.outputs) is None
+
+
+def test_a_port_that_another_program_took_meanwhile_is_said_and_taken_back_once_it_is_free(
+    context: Context, folder: Path, backend: Callable[[str], Backend]
+) -> None:
+    wanted = inputs(route("/risk", ("risk", 100, [backend("risk").address])))
+    state = Gateway().create(context, wanted)
+    port = int(str(state.outputs["url"]).rsplit(":", 1)[1])
+    control.stop(folder)
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        with pytest.raises(control.ControlError, match="already in use"):
+            control.start(folder)
+        assert not processes.living(folder)
+    control.start(folder)
+    assert get(f"{state.outputs['url']}/risk/v2")["backend"] == "risk"
 
 
 def test_what_envoy_refuses_changes_nothing(context: Context, backend: Callable[[str], Backend]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from trueup.workspace.opening import WorkspaceError
-from trueup.workspace.permitting import check_job
+from trueup.workspace.permitting import check_job, check_state
 
 World = Any
 
@@ -45,6 +45,15 @@ def test_empty_state_is_refused_where_the_ledger_knows_of_resources(world: World
         check_job(world.workspace, "dev", "HEAD")
     (stacks / "dev.credit.serving.json").write_text("{}")
     assert check_job(world.workspace, "dev", "HEAD") is None
+
+
+def test_an_apply_by_hand_is_told_of_lost_state_too(world: World, tmp_path: Path) -> None:
+    kept(world, tmp_path / "state")
+    assert check_state(world.workspace, world.prepare()) is None
+    world.apply()
+    with pytest.raises(WorkspaceError, match="trueup destroy dev") as error:
+        check_state(world.workspace, world.prepare())
+    assert error.value.code == 7
 
 
 def test_the_revision_is_judged_and_not_the_working_tree(world: World, tmp_path: Path) -> None:

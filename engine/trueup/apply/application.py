@@ -19,6 +19,7 @@ from trueup.apply.outcome import Event, StackResult
 from trueup_stacks.core.resources import Address, Output, Secret, Stack, StackId, outputs_of
 
 Outputs = Mapping[Address, Mapping[str, Any]]
+STOPPING = "interrupted: what {stack} has begun is let end; press Ctrl-C again to end it at once"
 PARALLEL = 4
 """Stacks at once: each is a Pulumi process that mostly waits."""
 
@@ -36,6 +37,8 @@ class Operator(Protocol):
     ) -> StackResult: ...
 
     def outputs(self, stack: StackId) -> Outputs: ...
+
+    def interrupt(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +100,25 @@ def run(
                 running[pool.submit(driver.up, stack, upstream, secret, on_event, refresh)] = stack
             if not running:
                 break
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            for future in _ended(running, driver, on_event):
                 stack = running.pop(future)
                 result = _result(stack, future)
                 state.finish(stack, result)
                 on_result(stack, result)
     return Outcome(tuple(state.results), tuple(state.blocked), time.monotonic() - began)
+
+
+def _ended(
+    running: Mapping[Future[StackResult], Stack], driver: Operator, on_event: Callable[[Event], None]
+) -> set[Future[StackResult]]:
+    """The stacks that ended next. Ctrl-C meanwhile is passed on, and what has begun still ends and is recorded."""
+    while True:
+        try:
+            return wait(running, return_when=FIRST_COMPLETED).done
+        except KeyboardInterrupt:
+            driver.interrupt()
+            for stack in running.values():
+                on_event(Event(stack.id, "log", message=STOPPING.format(stack=stack.id)))
 
 
 def _result(stack: Stack, future: Future[StackResult]) -> StackResult:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,6 +42,8 @@ class Told:
     results: dict[StackId, StackResult]
     tried: list[StackId] = field(default_factory=list)
     locked: frozenset[StackId] = frozenset()
+    interrupts: StackId | None = None
+    interrupted: threading.Event = field(default_factory=threading.Event)
 
     def up(
         self,
@@ -50,7 +56,15 @@ class Told:
         self.tried.append(stack.id)
         if stack.id in self.locked:
             raise LockedError(f"Stack {stack.id} is being changed.")
+        if stack.id == self.interrupts:
+            time.sleep(0.3)  # the pool has its thread by then
+            os.kill(os.getpid(), signal.SIGINT)
+            assert self.interrupted.wait(20), "the interrupt was passed on"
+            return result(stack.id, "failed", error="The operation was interrupted.", interrupted=True)
         return self.results.get(stack.id) or result(stack.id, "done")
+
+    def interrupt(self) -> None:
+        self.interrupted.set()
 
     def outputs(self, stack: StackId) -> Mapping[Address, Mapping[str, Any]]:
         return {a: o for a, o in BEFORE.items() if a.stack == stack}
@@ -98,6 +112,22 @@ def test_a_stack_that_someone_else_works_on_is_told_from_one_that_failed() -> No
     assert [(r.stack, r.locked) for r in done.results if not r.ok] == [(DATA, True)]
     _, done = applied({DATA: result(DATA, "failed", error="The source is away.")})
     assert [(r.stack, r.locked) for r in done.results if not r.ok] == [(DATA, False)]
+
+
+def test_ctrl_c_lets_what_has_begun_end_and_records_it() -> None:
+    driver, recorded, said = Told({}, interrupts=DATA), [], []
+    work = Work(STACKS, ((DATA,), (MODEL,), (SERVING,)), frozenset(STACKS), known=BEFORE)
+    done = run(
+        work,
+        driver,
+        lambda _s: "",
+        lambda e: said.append(e.message),
+        lambda s, r: recorded.append((s.id, r.interrupted)),
+    )
+    assert driver.tried == [DATA]
+    assert recorded == [(DATA, True)]
+    assert any("Ctrl-C again" in text for text in said)
+    assert [b.stack for b in done.blocked] == [MODEL, SERVING]
 
 
 def test_everything_is_tried_in_order_where_nothing_fails() -> None:

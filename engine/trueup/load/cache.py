@@ -91,23 +91,23 @@ def store(key: str, data: bytes) -> None:
     store_at(path_of(key), data)
 
 
-def store_at(path: Path, data: bytes) -> None:
-    """Keeps an entry; a cache that cannot be written is no failure."""
+def store_at(path: Path, data: bytes, most: int = MOST_ENTRIES) -> None:
+    """Keeps an entry, and so many of its folder; a cache that cannot be written is no failure."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f"{path.name}.{os.getpid()}")
         temporary.write_bytes(data)
         temporary.replace(path)
-        _swept(path.parent)
+        _swept(path.parent, most)
     except OSError:
         return
 
 
-def _swept(folder: Path) -> None:
+def _swept(folder: Path, most: int) -> None:
     files = [(entry.stat().st_mtime, entry.path) for entry in os.scandir(folder) if entry.is_file()]
-    if len(files) <= MOST_ENTRIES:
+    if len(files) <= most:
         return
     limit = time.time() - KEPT_SECONDS
-    for moment, path in sorted(files)[: len(files) - MOST_ENTRIES // 2]:
-        if moment < limit or len(files) > MOST_ENTRIES:
+    for moment, path in sorted(files)[: len(files) - most // 2]:
+        if moment < limit or len(files) > most:
             Path(path).unlink(missing_ok=True)

@@ -20,6 +20,8 @@ from trueup.validate.cells import Ties
 OFF = "TRUEUP_NO_CACHE"
 """The variable that turns it off."""
 FOLDER = "plans"
+MOST_FILES = 20
+"""Workspaces, and versions of Trueup, that are remembered: about 1.2 MB for each 10,000 specs."""
 MOST_RESULTS = 4
 """Results that are kept for one content of a cell: of several environments and of what was recorded before."""
 SPARE = 2.0
@@ -88,7 +90,7 @@ def load(path: Path) -> Memory:
 def store(path: Path, memory: Memory) -> None:
     """Keeps what is known."""
     data = msgspec.msgpack.encode(memory)
-    cache.store_at(path, _digest(data) + data)
+    cache.store_at(path, _digest(data) + data, MOST_FILES)
 
 
 def _digest(data: bytes) -> bytes:

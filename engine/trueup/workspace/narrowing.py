@@ -332,7 +332,7 @@ class _Survey:
         memory.others = [r for r, place in kept.items() if place < 0]
         memory.groups = memories.grouped({r: read.groups[place] for r, place in kept.items() if place >= 0})
         memory.cells = {**memory.cells, **made}
-        if len(memory.cells) > memories.SPARE * len(self._by_cell) + 100:
+        if len(memory.cells) > memories.SPARE * len(self._by_cell) + 20:
             current = set(self._contents.values())
             memory.cells = {c: cell for c, cell in memory.cells.items() if c in current or c in made}
         memories.store(self.place, memory)

@@ -18,6 +18,7 @@ from trueup.plan import saved
 from trueup.record.events import Event, EventKind
 from trueup.record.outcomes import described
 from trueup.record.updates import StackUpdate
+from trueup.validate import memory as memories
 from trueup.workspace.narrowing import prepare_narrowly
 from trueup.workspace.opening import Workspace, open_workspace
 from trueup.workspace.planning import InvalidSpecs, Prepared, prepare
@@ -234,6 +235,23 @@ def test_nothing_is_kept_where_the_cache_is_off(
     found = prepare_narrowly(woods.workspace, "dev", woods.tree("main"))
     assert found.plan.empty and len(found.catalog.documents) > 5 * len(AREAS)
     assert not memory_of(tmp_path / "home")
+
+
+def test_memory_forgets_what_no_plan_needs_any_more(woods: Repository, tmp_path: Path) -> None:
+    prepare_narrowly(woods.workspace, "dev", woods.tree("main"))
+    (file,) = memory_of(tmp_path / "home")
+    first = memories.load(file)
+    assert len(first.cells) == len(AREAS)
+    for number in range(12):
+        for ns in AREAS:
+            woods.document(ns, "Pipeline", SPECS["Pipeline"].replace("seed: 1", f"seed: {number + 2}"))
+        woods.commit()
+        prepare_narrowly(woods.workspace, "dev", woods.tree("main"))
+    assert memory_of(tmp_path / "home") == [file]
+    last = memories.load(file)
+    assert len(AREAS) <= len(last.cells) < 50, "of 91 that there were"
+    assert len(first.places()) <= len(last.places()) < 2.5 * len(first.places())
+    assert prepare_narrowly(woods.workspace, "dev", woods.tree("main")).plan.tree == woods.tree("main").oid
 
 
 def edits(woods: Repository, chance: random.Random) -> list[Callable[[], object]]:

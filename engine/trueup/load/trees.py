@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -107,7 +107,7 @@ class Revision(_Listed):
     @cached_property
     def _listing(self) -> tuple[bytes, ...]:
         """A record for each file and folder below, as Git writes it: `MODE TYPE ID<tab>PATH`."""
-        return tuple(git.run(self.repository, "ls-tree", "-r", "-t", "-z", "--full-tree", self.oid).split(b"\0")[:-1])
+        return _listed(self.repository, self.oid)
 
     @cached_property
     def _entries(self) -> dict[str, Entry]:
@@ -142,6 +142,12 @@ class Revision(_Listed):
 
 
 _FOLDER = b"040000 "
+
+
+@lru_cache(maxsize=4)
+def _listed(repository: Path, oid: str) -> tuple[bytes, ...]:
+    """What Git lists of a tree object, which never changes: the base branch is often what was applied last."""
+    return tuple(git.run(repository, "ls-tree", "-r", "-t", "-z", "--full-tree", oid).split(b"\0")[:-1])
 
 
 def parsed(record: bytes) -> tuple[str, Entry]:

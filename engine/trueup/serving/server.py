@@ -36,6 +36,8 @@ def health(folder: Path, pid: int) -> Path:
 def main(folder: Path, group: str, number: int) -> int:
     """Serves until it is asked to end; returns the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # KServe writes two lines for every request, those of the health checks among them.
+    logging.getLogger("kserve.trace").setLevel(logging.WARNING)
     try:
         revision = settings.load(folder, group)
     except (OSError, ValueError) as error:

@@ -28,17 +28,18 @@ def stack_update(
     """The update of the ledger after `result`.
 
     `read` names the outputs that other resources read, by address. The stack's commit and digest advance only when every step is
-    done or held. Where something failed, what was not tried after it is recorded as it was: it is not what the specs say, whatever id
+    done or held. Where something failed or waits, what was not tried after it is recorded as it was: it is not what the specs say, whatever id
     it has from before.
     """
     failed = {
         s.address for s in result.steps if s.status in ("failed", "skipped") and s.address not in result.not_ready
     }
     tried = {s.address for s in result.steps}
+    whole = result.ok and not result.not_ready
     there = [
         r
         for r in stack.resources
-        if r.address in result.ids and r.address not in failed and (result.ok or r.address in tried)
+        if r.address in result.ids and r.address not in failed and (whole or r.address in tried)
     ]
     resources = tuple(recorded(r, result, read.get(r.address, frozenset())) for r in there)
     gone = [a for a in (before.resources if before else {}) if a not in result.ids]

@@ -31,3 +31,12 @@ def test_what_was_not_tried_after_a_failure_is_not_recorded_as_applied_though_it
 def test_a_stack_that_went_well_is_recorded_as_a_whole() -> None:
     steps = tuple(StepResult(a, "update", "done") for a in IDS)
     assert recorded(True, steps) == (set(IDS), "c" * 40)
+
+
+def test_what_reads_a_run_that_goes_on_is_recorded_as_it_was() -> None:
+    waiting = {RUN: "Waiting for the run."}
+    steps = (StepResult(REGISTERED, "same", "done"), StepResult(RUN, "replace", "not-ready", waiting[RUN]))
+    result = StackResult(STACK, True, steps, ids=IDS, not_ready=waiting)
+    update = stack_update(DESIRED, result, None, {}, "c" * 40, "1")
+    assert {r.address: r.status for r in update.resources} == {REGISTERED: "done", RUN: "waiting"}
+    assert update.commit is None

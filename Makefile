@@ -8,7 +8,7 @@ demo: environment   ## Validate, plan and apply the quickstart, predict, and sho
 	$(BIN)/trueup demo
 
 test: check cli   ## Lint, types, contracts, generated files, and every test.
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not soak and not bench"
+	$(BIN)/pytest -n 2 --dist loadscope -m "not soak and not bench"
 
 check: environment   ## Lint, types, import contracts, generated schemas and documentation.
 	$(BIN)/ruff check .

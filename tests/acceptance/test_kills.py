@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kills"), pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 TRIALS = 20 if os.environ.get("TRUEUP_SOAK") else 3
 SEED = int(os.environ.get("TRUEUP_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)

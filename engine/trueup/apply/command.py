@@ -7,9 +7,12 @@ are used in this module only.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent import futures
@@ -57,7 +60,7 @@ class Command:
         A KeyboardInterrupt in the calling thread becomes one SIGINT of the CLI: running creates end and are recorded.
         """
         process = subprocess.Popen(
-            [str(self._cli), "--non-interactive", "--color", "never", *arguments],
+            [*_tied(), str(self._cli), "--non-interactive", "--color", "never", *arguments],
             cwd=self._folder,
             env={**os.environ, **self._environment, **(environment or {})},
             stdin=subprocess.DEVNULL if text is None else subprocess.PIPE,
@@ -95,6 +98,17 @@ class Command:
                 return process.communicate(text)
             except KeyboardInterrupt:
                 self.interrupt()
+
+
+@functools.cache
+def _tied() -> tuple[str, ...]:
+    """What makes Linux end the CLI with the thread that started it.
+
+    The native provider dies with the driver. A CLI that outlived them would record what was under way as failed and forget it,
+    though it may have been made; ended at once, it leaves it as pending, which recovery settles.
+    """
+    setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
+    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
 
 
 @contextmanager

@@ -28,8 +28,8 @@ def stack_update(
     """The update of the ledger after `result`.
 
     `read` names the outputs that other resources read, by address. The stack's commit and digest advance only when every step is
-    done or held. Where something failed or waits, what was not tried after it is recorded as it was: it is not what the specs say, whatever id
-    it has from before.
+    done or held. Where something failed or waits, what was not tried after it is recorded as it was: it is not what the specs say,
+    whatever id it has from before.
     """
     failed = {
         s.address for s in result.steps if s.status in ("failed", "skipped") and s.address not in result.not_ready

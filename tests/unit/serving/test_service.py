@@ -19,7 +19,7 @@ from trueup.provider.service import Service
 from trueup.serving import control, processes
 from trueup.serving.supervision import Supervisor
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("serving")]
+pytestmark = pytest.mark.slow
 Inputs = Callable[..., dict[str, Any]]
 
 

@@ -16,7 +16,7 @@ from trueup.provider.gateway import Gateway
 from trueup.provider.service import Service
 from trueup.serving import deployments, gateways
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("serving")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.capability("model-management/multi-model-serving", by="trueup.serving.deployments:deploy")

@@ -152,8 +152,8 @@ import mlflow
 import pandas as pd
 mlflow.set_tracking_uri(sys.argv[1])
 rows = pd.read_parquet(sys.argv[2]).drop(columns='status')
-plain = mlflow.pyfunc.load_model('models:/credit.risk/1')
-whole = mlflow.sklearn.load_model('models:/credit.risk/1')
+plain = mlflow.pyfunc.load_model(f'models:/credit.risk/{sys.argv[3]}')
+whole = mlflow.sklearn.load_model(f'models:/credit.risk/{sys.argv[3]}')
 names = plain.metadata.signature.inputs.input_names()
 print(json.dumps({
     'columns': names,
@@ -170,8 +170,9 @@ def test_another_process_serves_the_version_by_its_signature(home: Path, done: R
     assert done.outcome == "succeeded", done.reason
     uri = tracking.tracking_uri(home, "home:registry")
     holdout = folders.run_folder(home, "first") / folders.HOLDOUT
+    version = str(int(done.metrics["register.version"]))
     answer = subprocess.run(
-        [sys.executable, "-c", SERVE, uri, str(holdout)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", SERVE, uri, str(holdout), version], capture_output=True, text=True, check=False
     )
     assert answer.returncode == 0, answer.stderr
     found = json.loads(answer.stdout.splitlines()[-1])

@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
+# Without bytecode every process that a test starts compiles its libraries anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 demo: environment   ## Validate, plan and apply the quickstart, predict, and show the ledger.
 	$(BIN)/trueup demo

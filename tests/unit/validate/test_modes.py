@@ -119,7 +119,9 @@ def found(folder: Path) -> tuple[Diagnostic, ...]:
 def test_a_repository_is_judged_as_a_whole(tmp_path: Path) -> None:
     """References over files, a file that is no spec, and two documents of one name are found, each at its place."""
     write(tmp_path)
-    assert not validate(WorkingTree(tmp_path, "")).diagnostics
+    found = validate(WorkingTree(tmp_path, ""))
+    assert found is not None, "the repository was judged"
+    assert not found.diagnostics
     (tmp_path / "model-1.yaml").unlink()
     (tmp_path / "notes.yaml").write_text("just: notes\n")
     (tmp_path / "again.yaml").write_text((tmp_path / "source-0.yaml").read_text())

@@ -10,7 +10,7 @@ demo: environment   ## Validate, plan and apply the quickstart, predict, and sho
 	$(BIN)/trueup demo
 
 test: check cli   ## Lint, types, contracts, generated files, and every test.
-	$(BIN)/pytest -n 2 --dist loadscope -m "not soak and not bench"
+	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not soak and not bench"
 
 check: environment   ## Lint, types, import contracts, generated schemas and documentation.
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -59,17 +60,19 @@ def named(prefix: str, path: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Listed:
+class _Listed(ABC):
     """What trees with a listing of entries share."""
 
     repository: Path
     prefix: str
 
+    @abstractmethod
     def entries(self) -> Mapping[str, Entry]:
-        raise NotImplementedError
+        """Every file of the workspace, by its path."""
 
+    @abstractmethod
     def read(self, paths: Iterable[str]) -> Mapping[str, bytes]:
-        raise NotImplementedError
+        """The contents of files, by path."""
 
     def under(self, path: str) -> dict[str, Entry]:
         """The entries at or below a path, by their path below it; `""` for a file."""

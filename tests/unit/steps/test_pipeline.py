@@ -151,6 +151,7 @@ import json, sys
 import mlflow
 import pandas as pd
 mlflow.set_tracking_uri(sys.argv[1])
+mlflow.set_registry_uri(sys.argv[1])
 rows = pd.read_parquet(sys.argv[2]).drop(columns='status')
 plain = mlflow.pyfunc.load_model(f'models:/credit.risk/{sys.argv[3]}')
 whole = mlflow.sklearn.load_model(f'models:/credit.risk/{sys.argv[3]}')

@@ -1,0 +1,18 @@
+"""What every test gets: the environment of its process is as the module before found it, so no registry or home leaks into the next."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="module", autouse=True)
+def environment_as_found() -> Iterator[None]:
+    """MLflow and Feast keep what they are told in variables, which every child process of a later test would inherit."""
+    found = dict(os.environ)
+    yield
+    for name in os.environ.keys() - found.keys():
+        del os.environ[name]
+    os.environ.update(found)

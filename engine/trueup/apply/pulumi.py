@@ -94,7 +94,7 @@ class Driver:
         values = _Values(secret)
         declare = program(stack, upstream, frozenset(), values.resolve, self.project)
         arguments = ["up", "--yes", "--skip-preview", "--continue-on-error", *(["--refresh"] if refresh else [])]
-        desired = frozenset(r.address for r in stack.resources)
+        desired = {r.address: r.properties for r in stack.resources}
         return self._change(_Operation(stack.id, arguments, declare, desired), values, on_event)
 
     def preview(
@@ -119,7 +119,7 @@ class Driver:
     def destroy(self, stack: StackId, on_event: Callable[[Event], None] = _ignore) -> StackResult:
         """Deletes everything that a stack holds, dependents first. A protected resource refuses, and nothing is deleted."""
         arguments = ["destroy", "--yes", "--skip-preview", "--continue-on-error"]
-        return self._change(_Operation(stack, arguments, None, frozenset()), _Values(), on_event)
+        return self._change(_Operation(stack, arguments, None, {}), _Values(), on_event)
 
     def import_(self, resource: Resource, secret: Callable[[Secret], str]) -> StackResult:
         """Takes the real thing that `resource.options.import_id` names into the state. Changes nothing real.
@@ -182,7 +182,7 @@ class Driver:
         if state is None or not state.pending:
             return found
         adopt = _adopting(self.home)
-        return found + recovery.settle(stack, self._stacks, operation.desired, adopt, is_native)
+        return found + recovery.settle(stack, self._stacks, operation.desired, adopt, _identity)
 
     def _unlock(self, stack: StackId, held: list[recovery.Held], lock: Lock) -> None:
         if held:
@@ -247,7 +247,7 @@ class _Operation:
     stack: StackId
     arguments: list[str]
     declare: Callable[[], None] | None
-    desired: AbstractSet[Address] | None
+    desired: recovery.Desired | None
 
     def refreshing(self) -> _Operation:
         """The same, after a comparison of the state with reality."""
@@ -305,6 +305,15 @@ def _variables(backend: Backend, home: Path, cli: Path) -> dict[str, str]:
         "TRUEUP_PROVIDER_HOME": str(home),
         "PATH": os.pathsep.join([str(cli.parent), str(scripts), os.environ.get("PATH", os.defpath)]),
     }
+
+
+def _identity(type: str) -> frozenset[str] | None:
+    """The inputs of a native resource that replace it; None of others."""
+    if not is_native(type):
+        return None
+    from trueup.provider.catalogue import component
+
+    return component(type).replace_on
 
 
 def _adopting(home: Path) -> recovery.Adopt:

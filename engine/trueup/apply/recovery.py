@@ -12,7 +12,6 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +32,10 @@ OLD_SECONDS = 600.0
 Json = dict[str, Any]
 Adopt = Callable[[str, Mapping[str, Any]], str]
 """(URN, inputs) → the id of the native resource, which is made or found. Raises an Exception where neither works."""
+Desired = Mapping[Address, Mapping[str, Any]]
+"""The properties of what a stack is to hold, with outputs and secrets as they are declared."""
+Identity = Callable[[str], frozenset[str] | None]
+"""The type of a resource → the inputs that make it another thing when they change; None where it is no native one."""
 
 
 class RecoveryError(Exception):
@@ -154,32 +157,33 @@ def require_stale(stack: StackId, held: Iterable[Held], left: Record | None) -> 
         )
 
 
-def settle(
-    stack: StackId, state: Exporter, desired: AbstractSet[Address] | None, adopt: Adopt, native: Callable[[str], bool]
-) -> Recovered:
+def settle(stack: StackId, state: Exporter, desired: Desired | None, adopt: Adopt, identity: Identity) -> Recovered:
     """Settles the pending operations in a stack's state. `desired` is what the next operation wants; None when it wants to change nothing.
 
     A pending creation of what is still wanted is dropped: the next creation adopts what it made. A native one of what is no longer
-    wanted is finished instead, so that it is in the state and can be deleted. Pending updates and deletions are dropped, since
-    the refresh finds what they did.
+    wanted is finished instead, so that it is in the state and can be deleted; so is one that was to replace another, where the next
+    operation wants a third or the former again. Pending updates and deletions are dropped, since the refresh finds what they did.
     """
     exported = state.export(stack)
     deployment: Json = (exported or {}).get("deployment") or {}
     pending = deployment.get("pending_operations") or []
     if exported is None or not pending or desired is None:
         return Recovered(refresh=bool(pending))
-    orphans = [p for p in pending if _is_orphan(p, desired)]
-    plain = _plain_inputs(state.export(stack, secrets=True)) if any(native(_type(p)) for p in orphans) else {}
+    creations = [p for p in pending if _is_creation(p)]
+    plain = _plain_inputs(state.export(stack, secrets=True)) if any(identity(_type(p)) for p in creations) else {}
     present = {r["urn"] for r in deployment.get("resources") or ()}
-    notes = []
-    for operation in orphans:
-        resource = operation["resource"]
-        if resource["urn"] in present:
-            notes.append(_left_over(operation, "it was to replace another"))
-        elif not native(_type(operation)):
+    orphans, notes = [], []
+    for operation in creations:
+        urn = operation["resource"]["urn"]
+        inputs, names = plain.get(urn, {}), identity(_type(operation))
+        wanted = desired.get(checkpoints.address_of(urn))
+        if wanted is not None and not (urn in present and _other(wanted, inputs, names or ())):
+            continue
+        orphans.append(operation)
+        if names is None:
             notes.append(_left_over(operation, "its provider cannot say"))
         else:
-            notes.append(_adopt(operation, deployment, plain.get(resource["urn"], {}), adopt))
+            notes.append(_adopt(operation, deployment, inputs, adopt, replacing=urn in present))
     others = [p for p in pending if p not in orphans]
     notes += [
         f"{_name(p)}: what had begun ({p['type']}) was not recorded as ended and is compared with reality."
@@ -190,15 +194,26 @@ def settle(
     return Recovered(tuple(notes), refresh=True)
 
 
-def _is_orphan(operation: Json, desired: AbstractSet[Address]) -> bool:
-    urn = operation["resource"]["urn"]
-    if operation["type"] != "creating" or checkpoints.is_internal(urn) or operation["resource"].get("external"):
-        return False
-    return checkpoints.address_of(urn) not in desired
+def _is_creation(operation: Json) -> bool:
+    resource = operation["resource"]
+    return (
+        operation["type"] == "creating"
+        and not checkpoints.is_internal(resource["urn"])
+        and not resource.get("external")
+    )
 
 
-def _adopt(operation: Json, deployment: Json, inputs: Mapping[str, Any], adopt: Adopt) -> str:
-    """Puts what an interrupted creation made, or would have made, into the state. What it gave is read by the refresh."""
+def _other(wanted: Mapping[str, Any], begun: Mapping[str, Any], identity: Iterable[str]) -> bool:
+    """Whether what is wanted is surely another thing than the one begun: only plain values prove it, not what is known later."""
+    known = {n: wanted.get(n) for n in identity if isinstance(wanted.get(n), str | int | float | None)}
+    return any(value != begun.get(name) for name, value in known.items())
+
+
+def _adopt(operation: Json, deployment: Json, inputs: Mapping[str, Any], adopt: Adopt, replacing: bool) -> str:
+    """Puts what an interrupted creation made, or would have made, into the state. What it gave is read by the refresh.
+
+    Beside the one that it was `replacing` it is there as what Pulumi has still to delete.
+    """
     resource = operation["resource"]
     try:
         id = adopt(resource["urn"], inputs)
@@ -206,7 +221,7 @@ def _adopt(operation: Json, deployment: Json, inputs: Mapping[str, Any], adopt: 
         return _left_over(operation, str(error))
     except Exception as error:  # noqa: BLE001 — its text is of anyone, and may hold the inputs
         return _left_over(operation, type(error).__name__)
-    made = {**resource, "id": id, "outputs": resource.get("inputs") or {}}
+    made = {**resource, "id": id, "outputs": resource.get("inputs") or {}, **({"delete": True} if replacing else {})}
     deployment.setdefault("resources", []).append(made)
     return f"{_name(operation)}: its creation was interrupted and it is no longer wanted; it was taken into the state, to be deleted."
 

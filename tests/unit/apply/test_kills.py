@@ -98,6 +98,30 @@ def test_a_kill_around_a_providers_effect_loses_and_doubles_nothing(
     require_converged(home, pulumi_cli, then, f"{moment} {effect}")
 
 
+KEYED: dict[str, apply.Wanted] = {
+    key: {"b": {"value": 1, "key": key, "type": "Keyed"}, "c": {"value": 1, "after": "b", "type": "Stamped"}}
+    for key in ("first", "second", "third")
+}
+
+
+@pytest.mark.parametrize("then", ["second", "first", "third", "nothing"])
+@pytest.mark.parametrize("moment", ["before:create:1", "after:create:1", "before:delete:1", "after:delete:1"])
+def test_a_kill_within_a_replacement_leaves_neither_thing_behind(
+    home: Path, pulumi_cli: Path, moment: str, then: str
+) -> None:
+    assert up(home, pulumi_cli, KEYED["first"]).ok
+    killed = begin(home, pulumi_cli, KEYED["second"], moment)
+    said, _ = killed.communicate(timeout=60)
+    assert killed.returncode == -signal.SIGKILL, said
+    if then == "nothing":
+        assert apply.driver_of(home, pulumi_cli).destroy(apply.STACK).ok
+        assert not real(home)
+        return
+    result = up(home, pulumi_cli, KEYED[then])
+    assert result.ok, result.error
+    require_converged(home, pulumi_cli, KEYED[then], f"{moment}, then {then}")
+
+
 def version(chance: random.Random) -> apply.Wanted:
     """Some of the things, with some values; some depend on the one before."""
     wanted: apply.Wanted = {}

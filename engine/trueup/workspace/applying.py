@@ -11,6 +11,7 @@ from trueup.apply import application, materials
 from trueup.apply.application import Outcome, Work
 from trueup.apply.outcome import Event as Progress
 from trueup.apply.outcome import StackResult
+from trueup.apply.pulumi import Driver
 from trueup.compile.compilation import COMPILER_VERSION
 from trueup.plan.values import Step
 from trueup.record.events import Event, EventKind, Subject
@@ -48,12 +49,17 @@ def apply(
     approvals: Iterable[str] = (),
     refresh: bool = False,
     why: str = "",
+    on_driver: Callable[[Driver], None] = lambda _driver: None,
 ) -> Applied:
-    """Applies a plan that may be applied: whether it may is settled before (`permitting.refusals`)."""
+    """Applies a plan that may be applied: whether it may is settled before (`permitting.refusals`).
+
+    `on_driver` gets the driver before anything begins, for who may want to interrupt it.
+    """
     environment = prepared.catalog.environment
     _export(workspace, prepared)
     recorder = _Recorder(workspace, prepared)
     driver = driver_of(workspace, prepared.catalog, on_event)
+    on_driver(driver)
     touched = frozenset(s.address.stack for s in prepared.plan.steps)
     everything = frozenset(prepared.compilation.stacks)
     work = Work(

@@ -57,9 +57,14 @@ def sight(workspace: Workspace, catalog: Catalog, recorded: Recorded) -> Sight:
 
 def drift(workspace: Workspace, catalog: Catalog, recorded: Recorded) -> tuple[Finding, ...]:
     """Everything of an environment that is not as recorded."""
+    return findings(sight(workspace, catalog, recorded), recorded)
+
+
+def findings(seen_now: Sight, recorded: Recorded) -> tuple[Finding, ...]:
+    """What of a sight is not as recorded."""
     found = []
     statuses = {a: r.status for s in recorded.stacks.values() for a, r in s.resources.items()}
-    for address, seen in sorted(sight(workspace, catalog, recorded).seen.items()):
+    for address, seen in sorted(seen_now.seen.items()):
         if seen.changes:
             found.append(Finding(address, "changed", seen.changes))
         elif seen.error:

@@ -1,0 +1,171 @@
+"""`trueup reconcile`: the loop, once or as a service."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trueup.cli.options import HERE, Directory, Form, Output, complete_environment
+from trueup.cli.terminal import emit, emit_json, note
+
+if TYPE_CHECKING:
+    from trueup.reconcile.values import Line, Standing, Turn
+    from trueup.workspace.following import Branch
+    from trueup.workspace.looping import Reconciler
+    from trueup.workspace.watching import Watch
+
+Environments = Annotated[
+    list[str],
+    typer.Argument(metavar="ENV...", help="The environments.", autocompletion=complete_environment),
+]
+Followed = Annotated[
+    str,
+    typer.Option("--revision", metavar="REV", help="What to follow; by default the remote's base branch, else HEAD."),
+]
+Remote = Annotated[
+    str, typer.Option("--remote", metavar="REMOTE", help="The remote to fetch from, where there is one.")
+]
+Poll = Annotated[str, typer.Option("--poll", metavar="TIME", help="How often Git is asked, such as 15s or 2m.")]
+
+
+def reconcile(
+    environments: Environments,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until stopped, as a service.")] = False,
+    revision: Followed = "",
+    remote: Remote = "origin",
+    poll: Poll = "15s",
+    listen: Annotated[
+        str, typer.Option("--listen", metavar="[HOST:]PORT", help="With --watch: serve /healthz, /readyz and /metrics.")
+    ] = "",
+    output: Output = Form.TEXT,
+    directory: Directory = HERE,
+) -> None:
+    """Keep environments as Git says: apply what is approved, and report or heal drift, as each environment says.
+
+    Ends with 0 where all is as it should be now, 2 where drift was reported, 1 where something failed, 3 to 10 as `apply` does.
+    Example: trueup reconcile dev prod --watch --listen 9464
+    """
+    from trueup.workspace.opening import WorkspaceError
+
+    if watch:
+        service(environments, directory, revision, remote, poll, listen, output)
+        return
+    if listen:
+        raise WorkspaceError("--listen belongs to --watch: a single turn has nothing to answer for.", 64)
+    from trueup.views import loops
+    from trueup.workspace import watching
+
+    branch, made = _loops(environments, directory, revision, remote, lambda _line: None)
+    found = watching.once(made, branch, lambda line: note(f"{line.event}: {line.fields.get('reason', '')}"))
+    if output is Form.JSON:
+        emit_json([loops.as_json(turn) for turn in found])
+    for turn in found if output is Form.TEXT else ():
+        emit(f"{turn.environment}: {turn.other}" if _standby(turn) else loops.text(turn))  # type: ignore[union-attr,arg-type]
+    raise typer.Exit(_code(found))
+
+
+def service(
+    environments: list[str],
+    directory: Directory,
+    revision: str,
+    remote: str,
+    poll: str,
+    listen: str,
+    output: Form,
+    beside: Callable[[Watch], Callable[[], None]] | None = None,
+) -> None:
+    """Runs the loop until it is stopped. `beside` starts what else the process serves, and gives what ends it."""
+    from contextlib import ExitStack
+
+    from trueup.workspace import answering, stopping, watching
+
+    say = _log(output)
+    branch, made = _loops(environments, directory, revision, remote, say)
+    watch = watching.Watch(branch, _seconds(poll), say)
+    for loop in made:
+        watch.add(loop)
+    with ExitStack() as servers:
+        if listen:
+            server = answering.start(answering.operations(watch), listen)
+            servers.callback(server.stop)
+            say(_line("listening", {"url": server.url}))
+        if beside is not None:
+            servers.callback(beside(watch))
+        servers.enter_context(stopping.on_signals(watch.stop))
+        watch.run()
+
+
+def _loops(
+    environments: Iterable[str], directory: Directory, revision: str, remote: str, say: Callable[[Line], None]
+) -> tuple[Branch, list[Reconciler]]:
+    from trueup.apply.outcome import Event
+    from trueup.views.outcomes import event_line
+    from trueup.workspace.following import Branch
+    from trueup.workspace.looping import Reconciler
+    from trueup.workspace.opening import open_workspace
+
+    workspace = open_workspace(directory)
+    branch = Branch(workspace, revision, remote)
+
+    def told(event: Event) -> None:
+        if line := event_line(event).strip():
+            say(_line("progress", {"text": line}, event.stack.environment))
+
+    return branch, [Reconciler(workspace, name, branch, told) for name in dict.fromkeys(environments)]
+
+
+def _line(event: str, fields: dict[str, str], environment: str = "") -> Line:
+    from trueup.reconcile.values import Line
+
+    return Line(event, environment, fields=fields)
+
+
+def _log(form: Form) -> Callable[[Line], None]:
+    from trueup.views import loops
+
+    render = loops.log_json if form is Form.JSON else loops.log_line
+    return lambda line: note(render(line, time.time()))
+
+
+def _seconds(poll: str) -> float:
+    import re
+
+    from trueup.workspace.opening import WorkspaceError
+    from trueup_specs.core.envelope import seconds
+
+    if not re.fullmatch(r"(?:\d+(?:ms|s|m|h))+", poll) or seconds(poll) < 0.1:
+        raise WorkspaceError(f"{poll!r} is no time to poll at. Write 15s, 2m or the like; 100ms is the shortest.", 64)
+    return seconds(poll)
+
+
+def _standby(found: Turn | Standing) -> bool:
+    from trueup.reconcile.values import Standing
+
+    return isinstance(found, Standing)
+
+
+def _code(found: Iterable[Turn | Standing]) -> int:
+    """The gravest of what the turns came to: a failure over a refusal over what waits over drift."""
+    from trueup.cli.failures import CHANGES, DENIED, FAILURE, HELD, INVALID, LOCKED, OUTCOMES, PARTLY, WAITING
+    from trueup.reconcile.values import Action, Standing
+
+    by_action = {
+        Action.REPORT: CHANGES,
+        Action.WAIT: FAILURE,
+        Action.REFUSED: DENIED,
+        Action.PAUSED: DENIED,
+        Action.BROKEN: INVALID,
+    }
+    codes = set()
+    for turn in found:
+        if isinstance(turn, Standing):
+            codes.add(LOCKED)
+        elif turn.outcome:
+            codes.add({"locked": LOCKED, "interrupted": 130}.get(turn.outcome, OUTCOMES.get(turn.outcome, FAILURE)))
+        else:
+            codes.add(by_action.get(turn.decision.action, CHANGES if turn.drifted else 0))
+    order = (130, FAILURE, PARTLY, INVALID, DENIED, LOCKED, HELD, WAITING, CHANGES)
+    return next((code for code in order if code in codes), 0)

@@ -6,10 +6,19 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, Literal
 
+from trueup.views.comments.escaping import mermaid as mermaid_label
 from trueup_specs.core.references import Key
 
 Form = Literal["text", "mermaid", "dot", "svg", "json"]
 _SHAPES = {"DataSource": ("[(", ")]"), "Dataset": ("[(", ")]"), "Model": ("{{", "}}"), "Endpoint": ("([", "])")}
+STYLES = {
+    "added": "stroke:#2da44e,stroke-width:4px",
+    "changed": "stroke:#d29922,stroke-width:4px",
+    "removed": "stroke:#cf222e,stroke-width:4px,stroke-dasharray:6 4",
+    "reached": "stroke-dasharray:2 3",
+    "described": "stroke-width:2px",
+}
+"""Borders only: they are seen in light and in dark."""
 _DOT_SHAPES = {"DataSource": "cylinder", "Dataset": "cylinder", "Model": "hexagon", "Endpoint": "oval"}
 
 
@@ -39,15 +48,26 @@ def tree(upstream: Mapping[Key, AbstractSet[Key]], changed: AbstractSet[Key] = f
 
 def mermaid(edges: Iterable[tuple[Key, Key]], nodes: Iterable[Key], changed: AbstractSet[Key] = frozenset()) -> str:
     """A Mermaid flowchart, which GitHub, GitLab and Gitea draw."""
-    names = {key: f"n{position}" for position, key in enumerate(sorted(nodes))}
+    return "\n".join(flowchart(edges, {k: "changed" if k in changed else "" for k in sorted(nodes)})) + "\n"
+
+
+def flowchart(edges: Iterable[tuple[Key, Key]], marks: Mapping[Key, str], hidden: int = 0) -> list[str]:
+    """The lines of a Mermaid flowchart: `marks` has each document and what it is (a key of `STYLES`, or nothing).
+
+    `hidden` is how many documents are left out, which is said in a node of its own.
+    """
+    names = {key: f"n{position}" for position, key in enumerate(marks)}
     lines = ["flowchart LR"]
     for key, name in names.items():
         left, right = _SHAPES.get(key.kind, ("[", "]"))
-        lines.append(f'  {name}{left}"{key.kind}<br/>{_label(key)}"{right}{":::changed" if key in changed else ""}')
+        style = f":::{marks[key]}" if marks[key] else ""
+        lines.append(f'  {name}{left}"{mermaid_label(key.kind)}<br/>{mermaid_label(_label(key))}"{right}{style}')
+    if hidden:
+        lines.append(f'  more["and {hidden} more"]:::reached')
     lines += [f"  {names[a]} --> {names[b]}" for a, b in edges if a in names and b in names]
-    if changed & names.keys():
-        lines.append("  classDef changed stroke:#d29922,stroke-width:3px")
-    return "\n".join(lines) + "\n"
+    used = {*marks.values(), "reached" if hidden else ""}
+    lines += [f"  classDef {name} {style}" for name, style in STYLES.items() if name in used]
+    return lines
 
 
 def dot(edges: Iterable[tuple[Key, Key]], nodes: Iterable[Key], changed: AbstractSet[Key] = frozenset()) -> str:

@@ -1,0 +1,146 @@
+"""Text of specs and people made inert for Markdown. Called by everything in this package that shows a text that it did not write.
+
+What is shown may come from a fork: it must not ping anyone, refer to or close issues, load images, link, forge a marker, leave its
+code span, fence, cell or fold, or hide or reorder text. So there is no list of bad characters. `prose` keeps plain words and puts
+everything else into code spans, where forges look for none of that; control and invisible characters are shown as escapes.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+
+WIDEST = 160
+
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+)
+"""What shows nothing although its category is that of a letter, mark or symbol (Default_Ignorable_Code_Point, the blank of Braille)."""
+_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_COMMENT = re.compile(r"<(?=!--)")
+_RUNS = re.compile("`+")
+_LTR = "\u200e"
+
+_WORD = r"[^\W\d_]+(?:['’-][^\W\d_]+)*"
+_NUMBER = r"\d{1,6}(?:[.,]\d{1,6})*%?"
+_PLAIN = re.compile(rf"[(“‘\"']*(?:{_WORD}|{_NUMBER})[)”’\"']*[.,;:!?…]*[)”’\"']*|[—–→…·]")
+_COMMIT = re.compile(r"[0-9a-f]{7,}", re.IGNORECASE)
+_LISTED = re.compile(r"\d+[.)]")
+
+
+def visible(text: str) -> str:
+    """The text on one line, with what cannot be seen (controls, bidirectional overrides, zero widths) as escapes like `\\u202e`."""
+    if text.isascii() and text.isprintable():
+        return _COMMENT.sub(r"\\x3c", text)
+    return _COMMENT.sub(r"\\x3c", "".join(c if _shown(c) else _escape(c) for c in text))
+
+
+def _shown(character: str) -> bool:
+    if character.isascii():
+        return character.isprintable()
+    category = unicodedata.category(character)
+    return category not in _CATEGORIES and category != "Zs" and not _INVISIBLE.match(character)
+
+
+def _escape(character: str) -> str:
+    if character in "\t\r\n":
+        return " "
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def steady(text: str) -> str:
+    """A value that cannot reorder what stands beside it: right-to-left letters end between marks for left to right.
+
+    Without them, `old → new` of two Arabic values reads as `new → old`.
+    """
+    rtl = not text.isascii() and any(unicodedata.bidirectional(c) in ("R", "AL", "AN") for c in text)
+    return f"{_LTR}{text}{_LTR}" if rtl else text
+
+
+def cut(text: str, width: int) -> str:
+    """At most `width` characters, with an ellipsis where something is missing."""
+    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
+
+
+def code(text: str, width: int = WIDEST) -> str:
+    """A code span that holds any text, on one line. In a cell of a table use `cell`."""
+    inner = steady(cut(visible(text).strip(), width)) or "(empty)"
+    if "`" not in inner:
+        return f"`{inner}`"
+    ticks = "`" * (max(len(r) for r in _RUNS.findall(inner)) + 1)
+    return f"{ticks} {inner} {ticks}"
+
+
+def html_code(text: str, width: int = WIDEST) -> str:
+    """`<code>` for the summary of a fold and for cells, where Markdown's own code spans do not hold."""
+    inner = steady(cut(visible(text).strip(), width)) or "(empty)"
+    return f"<code>{''.join(_entity(c) for c in inner)}</code>"
+
+
+def _entity(character: str) -> str:
+    if character.isalnum() or character in " -./…" or not character.isascii():
+        return character
+    return f"&#{ord(character)};"
+
+
+def cell(text: str, width: int = WIDEST) -> str:
+    """A code span for a cell of a table: a pipe ends a cell even in a code span, and a backslash does not help everywhere."""
+    return html_code(text, width) if "|" in text or "\\" in visible(text) else code(text, width)
+
+
+def prose(text: str, width: int = 400, *, in_cell: bool = False) -> str:
+    """A sentence: plain words as they are, everything else as code. It must not begin a line."""
+    spans: list[str] = []
+    risky: list[str] = []
+    as_code = cell if in_cell else code
+
+    def flush() -> None:
+        if risky:
+            spans.append(as_code(" ".join(risky), width))
+            risky.clear()
+
+    for token in cut(" ".join(visible(text).split()), width).split(" "):
+        if not token:
+            continue
+        if _harmless(token, first=not spans and not risky):
+            flush()
+            spans.append(token)
+        else:
+            risky.append(token)
+    flush()
+    return " ".join(spans)
+
+
+def _harmless(token: str, *, first: bool) -> bool:
+    if not _PLAIN.fullmatch(token) or _COMMIT.search(token):
+        return False
+    return not (first and _LISTED.match(token))
+
+
+def plain(text: str, width: int = WIDEST) -> str:
+    """Text for where no Markdown is read: statuses, annotations, titles."""
+    return cut(" ".join(visible(text).split()), width)
+
+
+def line_of_fence(text: str, width: int = 400) -> str:
+    """A line for a fence. It must stand behind a sign of our own, so that no bot reads a command at its beginning."""
+    return cut(visible(text), width)
+
+
+def ticks_for(lines: list[str] | tuple[str, ...]) -> str:
+    """A fence that no line of its content can close."""
+    longest = max((len(r) for line in lines for r in _RUNS.findall(line)), default=0)
+    return "`" * max(3, longest + 1)
+
+
+def mermaid(text: str, width: int = 60) -> str:
+    """Text for a quoted label of Mermaid, where `#35;` stands for a character."""
+    inner = cut(visible(text), width)
+    return "".join(c if (c.isalnum() and c.isascii()) or c in " -_./" else f"#{ord(c)};" for c in inner)
+
+
+def quoted_html(text: str) -> str:
+    """Own words for the summary of a fold."""
+    return html.escape(text, quote=False)

@@ -1,0 +1,223 @@
+"""The first ten lines of a plan's comment: what happens, where, what it risks, costs and reaches, what decides and who must approve.
+
+Nothing here is ever cut away by fitting; each line is bounded by itself instead.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+
+from trueup.plan.values import Action
+from trueup.views.comments import risks
+from trueup.views.comments.escaping import code, plain, prose
+from trueup.views.comments.risks import BLOCKED, CALM, WARNED, Hazard
+from trueup.views.comments.values import EnvironmentPlan, PullRequestPlan
+from trueup.views.words import plural, short
+
+NAME = 80
+
+
+def head(review: PullRequestPlan, cap: int = 420) -> str:
+    """Heading and lines; `cap` bounds the characters of each line."""
+    return "".join(f"{line}\n" for line in (_heading(review), "", *(f"- {line}" for line in _lines(review, cap))))
+
+
+def summary(review: PullRequestPlan) -> str:
+    """The whole plan in one line of plain text, as it stays in the list of older plans."""
+    if review.problems:
+        return plain(f"no plan: {review.problems[0]}")
+    if review.invalid:
+        return f"the specs have {_errors(len(review.invalid))}"
+    changing = [e for e in review.environments if not e.plan.empty]
+    if not changing:
+        return "nothing to do"
+    return plain("; ".join(f"{e.plan.environment}: {risks.headline(e.plan)}" for e in changing), 300)
+
+
+def _errors(number: int) -> str:
+    return plural(number, "problem")
+
+
+def _heading(review: PullRequestPlan) -> str:
+    sign = risks.worst(review)
+    if review.problems:
+        return f"## {sign} Trueup: this cannot be planned"
+    if review.invalid:
+        return f"## {sign} Trueup: the specs have {_errors(len(review.invalid))}, so nothing is planned"
+    changing = [e for e in review.environments if not e.plan.empty]
+    if not changing:
+        where = listed([code(e.plan.environment, NAME) for e in review.environments], 200)
+        return f"## {sign} Trueup: nothing changes in {where or 'any environment'}"
+    where = listed([code(e.plan.environment, NAME) for e in changing], 200)
+    steps = [s for e in changing for s in e.plan.steps]
+    return f"## {sign} Trueup: {risks.counts(steps)} in {where}"
+
+
+def _lines(review: PullRequestPlan, cap: int) -> Iterator[str]:
+    if review.problems:
+        yield from (f"{BLOCKED} {prose(p, cap)}" for p in review.problems[:5])
+        return
+    if review.invalid or not review.environments:
+        return
+    yield f"**Where**: {_where(review.environments, cap)}"
+    yield f"**Risk**: {_risk(review.environments, cap)}"
+    changing = [e for e in review.environments if not e.plan.empty]
+    if not changing:
+        return
+    for title, line in (
+        ("Runs", _runs),
+        ("Downstream", _downstream),
+        ("Cost", _cost),
+        ("Gates", _gates),
+        ("Approvals", _approvals),
+    ):
+        yield f"**{title}**: {line(changing, cap)}"
+
+
+def listed(parts: Iterable[str], cap: int, joint: str = ", ") -> str:
+    """As many parts as `cap` characters hold, at least one, and how many more there are."""
+    found = list(parts)
+    shown, length = 0, 0
+    for part in found:
+        length += len(part) + len(joint)
+        if shown and length > cap:
+            break
+        shown += 1
+    more = f"{joint}and {len(found) - shown} more" if shown < len(found) else ""
+    return joint.join(found[:shown]) + more
+
+
+def _where(environments: Iterable[EnvironmentPlan], cap: int) -> str:
+    return listed((f"{code(e.plan.environment, NAME)} {risks.headline(e.plan)}" for e in environments), cap, "; ")
+
+
+def _risk(environments: tuple[EnvironmentPlan, ...], cap: int) -> str:
+    stops = [
+        *(
+            f"{plural(risks.errors(e), 'error')} in {code(e.plan.environment, NAME)}"
+            for e in environments
+            if risks.errors(e)
+        ),
+        *dict.fromkeys(
+            f"policy {code(v.policy, NAME)} refuses {code(v.object, NAME)}"
+            for e in environments
+            for v in risks.refusals(e.plan, mandatory=True)
+        ),
+    ]
+    parts = [f"{BLOCKED} **blocked**: {listed(stops, cap)}"] if stops else []
+    found = risks.hazards(environments)
+    parts += [f"{BLOCKED} **data is lost**: {_named(lost, cap)}"] if (lost := _lost(found)) else []
+    parts += [f"{WARNED} {_grouped(found, cap)}"] if found else []
+    if not parts:
+        changing = any(not e.plan.empty for e in environments)
+        return f"{CALM} none: {'nothing is replaced or deleted' if changing else 'nothing changes'}"
+    return ". ".join(parts)
+
+
+def _lost(found: list[Hazard]) -> list[Hazard]:
+    return [h for h in found if h.loses_data and h.step.action is not Action.MAYBE_REPLACE]
+
+
+def _named(found: list[Hazard], cap: int) -> str:
+    return listed((f"{code(h.step.origin, NAME)} in {code(h.environment, NAME)}" for h in found), cap)
+
+
+def _grouped(found: list[Hazard], cap: int) -> str:
+    """The worst kind of step with names, the others counted."""
+    action = next(a for a in risks.WORDS_OF_HAZARDS if any(h.step.action is a for h in found))
+    worst = [h for h in found if h.step.action is action]
+    others = [h.step for h in found if h.step.action is not action]
+    more = f"; also {risks.counts(others)}" if others else ""
+    return f"{risks.WORDS_OF_HAZARDS[action]} {_named(worst, cap)}{more}"
+
+
+def _each(environments: Iterable[EnvironmentPlan], say: Callable[[EnvironmentPlan], str], cap: int) -> str:
+    """What is to be said of each environment, each thing once, with the environments that it holds for."""
+    said: dict[str, list[str]] = {}
+    for environment in environments:
+        if text := say(environment):
+            said.setdefault(text, []).append(code(environment.plan.environment, NAME))
+    return listed((f"{text} ({listed(names, 200)})" for text, names in said.items()), cap, "; ")
+
+
+def _runs(environments: list[EnvironmentPlan], cap: int) -> str:
+    def say(environment: EnvironmentPlan) -> str:
+        runs = environment.plan.evidence.runs
+        if not runs:
+            return ""
+        time = risks.run_time(environment.plan)
+        return f"{listed((code(n, NAME) for n, _ in runs), cap // 2)}{f', {time}' if time else ', duration not known'}"
+
+    return _each(environments, say, cap) or "nothing is trained"
+
+
+def _downstream(environments: list[EnvironmentPlan], cap: int) -> str:
+    keys = dict.fromkeys(k for e in environments for k in e.plan.evidence.downstream)
+    if not keys:
+        return "nothing else is reached"
+    kinds = Counter(k.partition("/")[0] for k in keys)
+    counted = listed((f"{n} {code(kind, NAME)}" for kind, n in sorted(kinds.items(), key=_rank)), cap // 2)
+    ranked = sorted(keys, key=lambda k: (_rank((k.partition("/")[0], 0)), k))
+    return f"{counted}: {listed((code(k, NAME) for k in ranked), cap // 2)}"
+
+
+def _rank(kind: tuple[str, int]) -> tuple[int, str]:
+    """What serves people first."""
+    order = ("Endpoint", "Model", "Monitor", "Pipeline")
+    return (order.index(kind[0]) if kind[0] in order else len(order), kind[0])
+
+
+def _cost(environments: list[EnvironmentPlan], cap: int) -> str:
+    return _each(environments, lambda e: prose(e.cost, cap // 2) if e.cost else "", cap) or "not known"
+
+
+def _gates(environments: list[EnvironmentPlan], cap: int) -> str:
+    parts = []
+    if deciding := list(dict.fromkeys(g for e in environments for g in risks.gates(e.plan))):
+        parts.append(f"{listed((code(g, NAME) for g in deciding), cap // 2)} must pass before what it trains is used")
+    verdicts = [v for e in environments for v in e.plan.evidence.verdicts]
+    if verdicts:
+        refused = dict.fromkeys(v.policy for v in verdicts if not v.allowed)
+        names = f": {listed((code(p, NAME) for p in refused), cap // 2)}" if refused else ""
+        policies = len({v.policy for v in verdicts})
+        parts.append(
+            f"{WARNED} {len(refused)} of {plural(policies, 'policy')} refused{names}"
+            if refused
+            else f"{CALM} {plural(policies, 'policy')} passed"
+        )
+    return "; ".join(parts) or "none"
+
+
+def _approvals(environments: list[EnvironmentPlan], cap: int) -> str:
+    def say(environment: EnvironmentPlan) -> str:
+        lacking = risks.missing(environment)
+        given = listed((prose(a, 120) for a in environment.approved), cap // 3)
+        by = f", approved by {given}" if given else ""
+        if lacking:
+            return f"{WARNED} missing: {listed((prose(m, 160) for m in lacking), cap // 2, '; ')}{by}"
+        if environment.approved:
+            return f"{CALM} approved by {given}"
+        return ""
+
+    return _each(environments, say, cap) or f"{CALM} none needed"
+
+
+def seals(review: PullRequestPlan) -> str:
+    """What was planned, in small print."""
+    parts = []
+    if review.head:
+        onto = f" merged into {code(short(review.base))}" if review.base else ""
+        by = f" by {code(review.author, NAME)}" if review.author else ""
+        parts.append(f"{code(short(review.head))}{by}{onto}")
+    sealed = [e.plan for e in review.environments if e.plan.seal]
+    if sealed:
+        each = listed(
+            (
+                f"{code(p.seal_digest[:16])} over {plural(len(p.seal), 'effect')} of {code(p.environment, NAME)}"
+                for p in sealed
+            ),
+            300,
+        )
+        parts.append(f"seal {each}, which holds over a squash merge")
+    return f"<sub>{'; '.join(parts)}.</sub>\n" if parts else ""

@@ -21,7 +21,7 @@ def sign(
 ) -> seals.Approval:
     """An approval of all effects of a plan, with the user's Git key.
 
-    Raises ApprovalError where there is no key, where it is no key of a member of a team, or of one of the `authors` (`coverage.authors`):
+    Raises ApprovalError where there is no key, where it is no key of a member of a team, or of one of the `authors` (`authorship.authors`):
     nobody would count it.
     """
     time = datetime.now(UTC).isoformat(timespec="seconds")

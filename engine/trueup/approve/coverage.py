@@ -1,21 +1,24 @@
 """Whether approvals cover a plan. Called before every apply; reads signatures and nothing else.
 
 An approval is bound to effects, not to a commit: it holds over a squash merge and over someone else's merge, and covers no
-effect that its signer did not see, nor a more severe way to it.
+effect that its giver did not see, nor a more severe way to it. It is a signature in the ledger, or a review that the forge holds now.
 """
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trueup.approve import seals, signatures
+from trueup.approve import requirements, seals, signatures
+from trueup.approve.authorship import authors
+from trueup.approve.people import Person, person
+from trueup.approve.requirements import Ownership, Scene
+from trueup.approve.reviews import Found
 from trueup.plan.values import Plan, SealEntry
-from trueup_specs.kinds.environment.spec import Approvals
-from trueup_specs.kinds.team.spec import Member, TeamSpec
+from trueup_specs.kinds.environment.spec import ApprovalRule, Approvals
+from trueup_specs.kinds.team.spec import TeamSpec
 
 MOST_SHOWN = 5
 
@@ -26,6 +29,30 @@ class Covered:
 
     missing: tuple[str, ...] = ()
     used: tuple[str, ...] = ()
+    overridden: bool = False
+    """Whether those who may pass over soft policies approved all of the plan."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """That someone agreed to effects, each up to a severity."""
+
+    id: str
+    user: str
+    """The login, in lower case."""
+    effects: Mapping[str, int]
+
+    def covers(self, entry: SealEntry) -> bool:
+        """Whether an entry is among the effects, in a way that is no more severe."""
+        return seals.severity(entry) <= self.effects.get(seals.effect(entry), -1)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What was given: signed approvals as the ledger keeps them, and reviews that count."""
+
+    signed: tuple[Mapping[str, Any], ...] = ()
+    reviewed: Found = field(default_factory=Found)
 
 
 def judge(
@@ -35,87 +62,75 @@ def judge(
     settings: Approvals,
     repository: Path,
     since: str = "",
+    *,
+    reviewed: Found | None = None,
+    ownership: Ownership | None = None,
 ) -> Covered:
-    """Whether each effect of the plan was approved by enough members of the teams that may, its authors not counted.
+    """Whether each effect of the plan was approved by enough of those who may, its authors not counted.
 
-    `since` is the commit that was applied last: whoever changed one of the plan's specs after it is an author.
+    `since` is the commit that was applied last: whoever changed one of the plan's specs after it is an author. `reviewed` are the
+    forge's reviews that count; their authors were judged with them.
     """
-    if settings.required == 0 or not plan.seal:
+    rules, overriding = requirements.rules(settings), requirements.rules(settings, override=True)
+    if not plan.seal or not (rules or overriding):
         return Covered()
-    allowed = {n: t for n, t in teams.items() if not settings.teams or n in settings.teams}
-    given = _valid(plan, approvals, allowed, authors(repository, plan, since))
-    missing = [e for e in plan.seal if len(_approvers(e, given)) < settings.required]
-    used = tuple(sorted({a.id for _, a in given if any(_covers(a, e) for e in plan.seal)}))
-    return Covered(tuple(_sentences(missing, given, settings, len(plan.seal))), used)
+    given = [*_signed(plan, approvals, teams, authors(repository, plan, since)), *_reviewed(reviewed or Found())]
+    scene = Scene(plan, teams, ownership or Ownership())
+    missing = [text for rule in rules for text in _missing(rule, plan.seal, given, scene)]
+    used = tuple(sorted({a.id for a in given if any(a.covers(e) for e in plan.seal)}))
+    overridden = any(_met(rule, plan.seal, given, scene) for rule in overriding)
+    return Covered(tuple(missing), used, overridden)
 
 
-Given = list[tuple[Member, seals.Approval]]
-
-
-def _valid(
+def _signed(
     plan: Plan, approvals: Iterable[Mapping[str, Any]], teams: Mapping[str, TeamSpec], authors: frozenset[str]
-) -> Given:
-    found: Given = []
+) -> Iterable[Agreement]:
     for stored in approvals:
         approval = seals.parse(stored)
         if approval is None or (approval.workspace, approval.environment) != (plan.workspace, plan.environment):
             continue
         data = seals.payload(approval.workspace, approval.environment, approval.entries, approval.time)
         member = signatures.verified(approval.format, approval.signature, data, teams)
+        who: Person | None = person(teams, member.user) if member is not None else None
         # A member without an address cannot be told from the author, so that nobody could rule out a self-approval.
-        if member is not None and member.email and member.email.lower() not in authors:
-            found.append((member, approval))
-    return found
+        if member is not None and who is not None and member.email and not who.wrote(authors):
+            yield Agreement(approval.id, who.user.lower(), severities(approval.entries))
 
 
-def authors(repository: Path, plan: Plan, since: str) -> frozenset[str]:
-    """The addresses of those who wrote what is planned: the plan's commit, and the commits after `since` that changed its specs.
-
-    Co-authors that a squash merge names count as well.
-    """
-    if not plan.commit:
-        return frozenset()
-    files = sorted({c.location.file for c in plan.changes if c.location and c.location.file})
-    found = _written(repository, "-1", plan.commit, "--")
-    if since and files:
-        found |= _written(repository, f"{since}..{plan.commit}", "--", *(f":(top,literal){f}" for f in files))
-    return found
+def _reviewed(found: Found) -> Iterable[Agreement]:
+    return (Agreement(c.id, c.person.user.lower(), severities(c.seen.entries)) for c in found.counted)
 
 
-def _written(repository: Path, *arguments: str) -> frozenset[str]:
-    form = "--format=%ae%n%(trailers:key=Co-authored-by,valueonly)"
-    command = ["git", "-C", str(repository), "log", form, *arguments]
-    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    found = (line.partition("<")[2].rstrip(">") if "<" in line else line for line in said.splitlines())
-    return frozenset(address.strip().lower() for address in found if address.strip())
-
-
-def _approvers(entry: SealEntry, given: Given) -> frozenset[str]:
-    return frozenset(member.user for member, approval in given if _covers(approval, entry))
-
-
-def _covers(approval: seals.Approval, entry: SealEntry) -> bool:
-    return seals.severity(entry) <= severities(approval).get(seals.effect(entry), -1)
-
-
-def severities(approval: seals.Approval) -> dict[str, int]:
-    """The most severe way in which an approval allows each effect."""
+def severities(entries: Iterable[SealEntry]) -> dict[str, int]:
+    """The most severe way in which entries allow each effect."""
     found: dict[str, int] = {}
-    for entry in approval.entries:
+    for entry in entries:
         effect = seals.effect(entry)
         found[effect] = max(found.get(effect, -1), int(seals.severity(entry)))
     return found
 
 
-def _sentences(missing: list[SealEntry], given: Given, settings: Approvals, total: int) -> Iterable[str]:
+def _approvers(rule: ApprovalRule, entry: SealEntry, given: list[Agreement], scene: Scene) -> frozenset[str]:
+    may = requirements.may_approve(rule, entry, scene)
+    return frozenset(a.user for a in given if a.user in may and a.covers(entry))
+
+
+def _met(rule: ApprovalRule, entries: Iterable[SealEntry], given: list[Agreement], scene: Scene) -> bool:
+    return all(len(_approvers(rule, e, given, scene)) >= rule.required for e in entries)
+
+
+def _missing(rule: ApprovalRule, entries: tuple[SealEntry, ...], given: list[Agreement], scene: Scene) -> Iterable[str]:
+    about = [e for e in entries if requirements.concerns(rule, e, scene)]
+    missing = [e for e in about if not _met(rule, [e], given, scene)]
     if not missing:
         return
-    who = f"of {' or '.join(settings.teams)}" if settings.teams else "of a team"
-    known = ", ".join(sorted({m.user for m, _ in given})) or "nobody"
+    might = {u for e in missing for u in requirements.may_approve(rule, e, scene)}
+    known = ", ".join(sorted({a.user for a in given if a.user in might})) or "nobody"
     shown = "; ".join(_worded(e) for e in missing[:MOST_SHOWN])
     more = f"; and {len(missing) - MOST_SHOWN} more" if len(missing) > MOST_SHOWN else ""
     yield (
-        f"{len(missing)} of {total} effects are not approved by {settings.required} {who} (approved by {known} so far): {shown}{more}."
+        f"{len(missing)} of {len(about)} effects are not approved by {requirements.worded(rule)} (approved by {known} so far): "
+        f"{shown}{more}."
     )
 
 

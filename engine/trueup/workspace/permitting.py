@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from trueup.apply import checkpoints
 from trueup.apply.backend import Backend, BackendError
 from trueup.apply.backend import resolve as resolve_backend
-from trueup.approve import coverage, windows
-from trueup.load import trees
+from trueup.approve import authorship, codeowners, coverage, windows
+from trueup.approve.requirements import Ownership
+from trueup.approve.reviews import Found
+from trueup.load import git, trees
 from trueup.plan.recorded import Recorded
 from trueup.plan.values import Action
 from trueup.record.events import DONE, EventKind
@@ -42,9 +44,15 @@ class Permission:
 
 
 def permission(
-    workspace: Workspace, prepared: Prepared, *, allow_dirty: bool = False, confirm_deletes: bool = False
+    workspace: Workspace,
+    prepared: Prepared,
+    *,
+    allow_dirty: bool = False,
+    confirm_deletes: bool = False,
+    reviewed: Found | None = None,
 ) -> Permission:
-    """Everything that stands against applying a plan, not only the first."""
+    """Everything that stands against applying a plan, not only the first. `reviewed` is what the forge's reviews come to
+    (`reviewing.reviewed`)."""
     found: list[Refusal] = []
     settings = (prepared.rules or prepared.catalog).settings
     environment = prepared.catalog.environment
@@ -71,6 +79,8 @@ def permission(
         settings.approvals,
         workspace.repository,
         _applied(workspace, environment),
+        reviewed=reviewed,
+        ownership=ownership(workspace, prepared),
     )
     found += [Refusal(DENIED, text, f"Ask for `trueup approve {environment}`.") for text in covered.missing]
     return Permission(tuple(found), tuple(covered.used))
@@ -80,6 +90,19 @@ def _applied(workspace: Workspace, environment: str) -> str:
     """The commit of the last apply that completed; empty where there was none."""
     entry = workspace.ledger.last(environment, EventKind.APPLIED, outcome=DONE)
     return entry.event.commit if entry else ""
+
+
+def ownership(workspace: Workspace, prepared: Prepared) -> Ownership:
+    """Who owns the paths that differ from what was applied last, by CODEOWNERS of the base branch (without one, of what is planned)."""
+    if not any(r.codeowners for r in (prepared.rules or prepared.catalog).settings.approvals.rules):
+        return Ownership()
+    plan = prepared.plan
+    base = prepared.ruling_commit or plan.commit or "HEAD"
+    found = (git.attempt(workspace.repository, "cat-file", "blob", f"{base}:{p}") for p in codeowners.PLACES)
+    text = next((done.stdout for done in found if done.returncode == 0), b"").decode("utf-8", "replace")
+    touched = authorship.touched(workspace.repository, _applied(workspace, plan.environment), plan.commit)
+    written = {c.location.file for c in plan.changes if c.location}
+    return Ownership(codeowners.parse(text), tuple(sorted({*touched, *written})))
 
 
 def _policies(prepared: Prepared) -> list[Refusal]:
@@ -110,7 +133,7 @@ def authors_of(workspace: Workspace, prepared: Prepared) -> frozenset[str]:
     """The addresses of those whose approval of a plan does not count, since it is their own; none where no approval is needed."""
     if not (prepared.rules or prepared.catalog).settings.approvals.required:
         return frozenset()
-    return coverage.authors(workspace.repository, prepared.plan, _applied(workspace, prepared.catalog.environment))
+    return authorship.authors(workspace.repository, prepared.plan, _applied(workspace, prepared.catalog.environment))
 
 
 def teams_of(prepared: Prepared) -> dict[str, TeamSpec]:

@@ -46,6 +46,8 @@ class Prepared:
     sight: Sight = field(default_factory=Sight)
     rules: Catalog | None = None
     """The catalog whose policies, teams and approvals hold: the base branch's."""
+    ruling_commit: str = ""
+    """The commit of those rules."""
 
     @property
     def forbidden(self) -> bool:
@@ -146,7 +148,8 @@ def prepared(
         made = replace(made, evidence=replace(made.evidence, unapplied=spec_changes(applied, ruling.documents)))
     notes = (*asked.diagnostics, *compilation.diagnostics, *soaking.notes(catalog))
     diagnostics = (*found.diagnostics, *notes, *forbidden)
-    return Prepared(tree, catalog, compilation, recorded, made, diagnostics, seen, ruling)
+    ruling_commit = (tree if rules is None else rules).commit
+    return Prepared(tree, catalog, compilation, recorded, made, diagnostics, seen, ruling, ruling_commit)
 
 
 def _asked(workspace: Workspace, catalog: Catalog) -> cursors.Asked:

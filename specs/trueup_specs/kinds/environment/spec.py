@@ -79,12 +79,35 @@ class FeatureStore(SpecModel):
     online: Literal["sqlite"] = "sqlite"
 
 
+class ApprovalRule(SpecModel):
+    """Who must agree to some of what a plan does. Empty fields match everything."""
+
+    required: int = Field(default=1, ge=1, le=16)
+    """How many people must approve each effect that the rule is about, the author not counted."""
+    teams: Items[TeamRef] = ()
+    """Whose members may approve. Without `teams`, `users` and `codeowners`, the members of every Team may."""
+    users: Items[str] = ()
+    """Who may approve, by their name on the forge; each must be a member of a Team, which knows their address and keys."""
+    codeowners: bool = False
+    """Whether those may approve whom the base branch's CODEOWNERS names for the touched path (GitHub's syntax: the last match wins; users,
+    `@org/team` for the Team of that name, addresses). A path that nobody owns is left to `teams` and `users`, or to every Team."""
+    severity: Literal["create", "update", "replace", "delete"] | None = None
+    """The least severe action that the rule is about: `replace` means what is replaced or deleted, and what may come to be replaced."""
+    kinds: Items[str] = ()
+    namespaces: Items[Name] = ()
+    policy_override: bool = False
+    """Makes the rule one about policies: it asks for nothing where no policy of level `soft` refuses, and where one does, approvals of
+    the whole plan by those whom it names let the plan pass."""
+
+
 class Approvals(SpecModel):
-    """Who must agree before a plan is applied."""
+    """Who must agree before a plan is applied: by a review on the forge, or with `trueup approve`."""
 
     required: int = Field(default=0, ge=0, le=16)
     """How many members of `teams` must approve, the author not counted."""
     teams: Items[TeamRef] = ()
+    rules: Items[ApprovalRule] = ()
+    """Further rules; each that an effect matches must be met, beside `required`."""
 
 
 class Window(SpecModel):

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+sys.path.append(str(Path(__file__).parent))  # for `forges`
+pytest_plugins = ("forges.fixtures",)
 
 
 @pytest.fixture(scope="module", autouse=True)

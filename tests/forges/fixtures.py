@@ -1,0 +1,38 @@
+"""The forges as fixtures, for every test: `tests/conftest.py` loads this as a plugin. See README.md beside it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from forges import gitea as real
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Who uses the real forge may wait for its build."""
+    if real.binary().is_file():
+        return
+    for item in items:
+        if "gitea" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(2400))
+
+
+@pytest.fixture(scope="session")
+def gitea() -> Iterator[real.Gitea]:
+    """A real Gitea; repositories and users of the tests have names of their own."""
+    try:
+        binary, static = real.build()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    data = Path(tempfile.mkdtemp(prefix="trueup-gitea-"))
+    server = real.Gitea(binary, static, data, real.free_port())
+    try:
+        server.begin()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(data, ignore_errors=True)

@@ -38,7 +38,16 @@ def root(
 AUTHOR, LOOP, LOOK, OPERATE, MORE = "Specs", "Plan and apply", "Look", "Operate", "More"
 for panel, commands in {
     AUTHOR: (author.init, author.validate, author.schema, author.explain, author.graph, author.render),
-    LOOP: (loop.diff, loop.plan, loop.approve, loop.apply, loop.promote, loop.rollback, reconcile.reconcile),
+    LOOP: (
+        loop.diff,
+        loop.plan,
+        loop.approve,
+        loop.apply,
+        loop.promote,
+        loop.rollback,
+        reconcile.reconcile,
+        reconcile.serve,
+    ),
     LOOK: (look.status, look.drift, look.logs, look.runs),
     OPERATE: (operate.run, operate.down, operate.up, operate.destroy, operate.import_),
     MORE: (demo.demo, demo.doctor),

@@ -169,3 +169,39 @@ def _code(found: Iterable[Turn | Standing]) -> int:
             codes.add(by_action.get(turn.decision.action, CHANGES if turn.drifted else 0))
     order = (130, FAILURE, PARTLY, INVALID, DENIED, LOCKED, HELD, WAITING, CHANGES)
     return next((code for code in order if code in codes), 0)
+
+
+def serve(
+    environments: Environments,
+    listen: Annotated[
+        str, typer.Option("--listen", metavar="[HOST:]PORT", help="Where webhooks are received, and health is told.")
+    ] = "127.0.0.1:8484",
+    metrics: Annotated[
+        str,
+        typer.Option(
+            "--metrics", metavar="[HOST:]PORT", help="Serve /metrics and health there too, for operators only."
+        ),
+    ] = "",
+    revision: Followed = "",
+    remote: Remote = "origin",
+    poll: Poll = "1m",
+    output: Output = Form.TEXT,
+    directory: Directory = HERE,
+) -> None:
+    """Receive webhooks of GitHub, GitLab or Gitea, and run the loop that they wake: `reconcile --watch` without the wait.
+
+    The secret is in TRUEUP_WEBHOOK_SECRET; deliver to /webhooks/github, /webhooks/gitlab or /webhooks/gitea, through a proxy that
+    ends TLS. Example: trueup serve prod --listen 8484 --metrics 9464
+    """
+    from trueup.workspace import answering, receiving
+    from trueup.workspace.opening import open_workspace
+
+    answering.require()
+    workspace = open_workspace(directory)
+
+    def beside(watch: Watch) -> Callable[[], None]:
+        server = answering.start(receiving.receiver(watch, workspace, with_metrics=False), listen)
+        watch.say(_line("receiving", {"url": server.url}))
+        return server.stop
+
+    service(environments, directory, revision, remote, poll, metrics, output, beside)

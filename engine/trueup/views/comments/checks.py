@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from trueup.forge.values import Annotation, State
 from trueup.plan.values import Danger, Plan, SpecChange, Step
-from trueup.views.comments import risks
+from trueup.views.comments import headlines, risks
 from trueup.views.comments.escaping import plain
 from trueup.views.comments.results import SAID, Result
 from trueup.views.comments.values import EnvironmentPlan, PullRequestPlan
@@ -39,9 +39,7 @@ def plan_status(environment: EnvironmentPlan) -> tuple[State, str]:
 
 def invalid_status(review: PullRequestPlan) -> tuple[State, str]:
     """The status where no plan could be made."""
-    if review.problems:
-        return State.FAILURE, plain(f"not planned: {review.problems[0]}", LONGEST)
-    return State.FAILURE, f"not planned: the specs have {plural(len(review.invalid), 'problem')}"
+    return State.FAILURE, plain(f"not planned: {headlines.summary(review).removeprefix('no plan: ')}", LONGEST)
 
 
 def result_status(result: Result) -> tuple[State, str]:

@@ -62,5 +62,5 @@ def fold(earlier: Iterable[Earlier]) -> str:
     lines = tuple(f"{code(short(e.commit))}: {prose(visible(e.summary), WIDEST)}" for e in earlier)
     if not lines:
         return ""
-    title = f"Earlier plans of this pull request: {plural(len(lines), 'plan')}"
+    title = plural(len(lines), "earlier plan")
     return whole("", blocks.pieces((blocks.Fold(title, (blocks.Items(lines),)),)), "")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Iterator
 
 WIDEST = 160
 
@@ -24,7 +25,10 @@ _LTR = "\u200e"
 
 _WORD = r"[^\W\d_]+(?:['’-][^\W\d_]+)*"
 _NUMBER = r"\d{1,6}(?:[.,]\d{1,6})*%?"
-_PLAIN = re.compile(rf"[(“‘\"']*(?:{_WORD}|{_NUMBER})[)”’\"']*[.,;:!?…]*[)”’\"']*|[—–→…·]")
+_PLAIN = re.compile(rf"[(“‘\"']*(?:{_WORD}|{_NUMBER})[)”’\"']*[.,;:!?…]*[)”’\"']*|[—–→…·(]")
+_CLOSING = re.compile(r"[.,;:?)”’\"'…]+")
+_TICKED = re.compile(r"`([^`]+)`")
+_BLANKS = re.compile(r"( *)([^ ]+)")
 _COMMIT = re.compile(r"[0-9a-f]{7,}", re.IGNORECASE)
 _LISTED = re.compile(r"\d+[.)]")
 
@@ -91,32 +95,56 @@ def cell(text: str, width: int = WIDEST) -> str:
 
 
 def prose(text: str, width: int = 400, *, in_cell: bool = False) -> str:
-    """A sentence: plain words as they are, everything else as code. It must not begin a line."""
-    spans: list[str] = []
-    risky: list[str] = []
+    """A sentence: plain words as they are, everything else as code. It must not begin a line.
+
+    What stands between backticks is code in the text already; its ticks are not shown twice.
+    """
     as_code = cell if in_cell else code
+    shown, after_code = "", False
+    for text_, is_code, spaced in _spans(cut(visible(text), width)):
+        glued = not spaced and not (is_code and after_code)
+        shown += ("" if glued or not shown else " ") + (as_code(text_, width) if is_code else text_)
+        after_code = is_code
+    return shown
 
-    def flush() -> None:
-        if risky:
-            spans.append(as_code(" ".join(risky), width))
-            risky.clear()
 
-    for token in cut(" ".join(visible(text).split()), width).split(" "):
-        if not token:
-            continue
-        if _harmless(token, first=not spans and not risky):
-            flush()
-            spans.append(token)
+def _spans(text: str) -> list[tuple[str, bool, bool]]:
+    """(text, whether it is shown as code, whether a blank stands before it); words that need code and stand side by side are one."""
+    found: list[tuple[str, bool, bool]] = []
+    merging = False
+    for word, quoted, spaced in _words(text):
+        after_code = bool(found) and found[-1][1]
+        if not quoted and _harmless(word, first=not found, glued=after_code and not spaced):
+            found.append((word, False, spaced))
+            merging = False
+        elif merging and not quoted and spaced:
+            found[-1] = (f"{found[-1][0]} {word}", True, found[-1][2])
         else:
-            risky.append(token)
-    flush()
-    return " ".join(spans)
+            found.append((word, True, spaced))
+            merging = not quoted
+    return found
 
 
-def _harmless(token: str, *, first: bool) -> bool:
-    if not _PLAIN.fullmatch(token) or _COMMIT.search(token):
+def _words(text: str) -> Iterator[tuple[str, bool, bool]]:
+    """(text, whether it stood between backticks, whether a blank stands before it)."""
+    spaced = True
+    for number, part in enumerate(_TICKED.split(text)):
+        if number % 2:
+            yield part, True, spaced
+            spaced = False
+            continue
+        for found in _BLANKS.finditer(part):
+            yield found[2], False, spaced or bool(found[1])
+            spaced = False
+        spaced = spaced or part.endswith(" ")
+
+
+def _harmless(word: str, *, first: bool, glued: bool) -> bool:
+    if glued and _CLOSING.fullmatch(word):
+        return True
+    if not _PLAIN.fullmatch(word) or _COMMIT.search(word):
         return False
-    return not (first and _LISTED.match(token))
+    return not (first and _LISTED.match(word))
 
 
 def plain(text: str, width: int = WIDEST) -> str:

@@ -13,7 +13,7 @@ from trueup.views.comments.limits import Limit, Unit, measure
 
 Head = Callable[[int, int], str]
 """(part, parts) → what a body begins with."""
-MOST_PARTS = 8
+MOST_PARTS = 4
 """More comments than that are read by nobody; the job's summary and `trueup plan` have the rest."""
 _WIDE = 99
 _CUT = "_A line that is too long for a comment is left out here._"

@@ -14,6 +14,7 @@ from trueup.views.comments.escaping import code, plain, prose
 from trueup.views.comments.risks import BLOCKED, CALM, WARNED, Hazard
 from trueup.views.comments.values import EnvironmentPlan, PullRequestPlan
 from trueup.views.words import plural, short
+from trueup_specs.core.diagnostics import Severity
 
 NAME = 80
 
@@ -28,15 +29,15 @@ def summary(review: PullRequestPlan) -> str:
     if review.problems:
         return plain(f"no plan: {review.problems[0]}")
     if review.invalid:
-        return f"the specs have {_errors(len(review.invalid))}"
+        return f"the specs have {_errors(review)}"
     changing = [e for e in review.environments if not e.plan.empty]
     if not changing:
         return "nothing to do"
     return plain("; ".join(f"{e.plan.environment}: {risks.headline(e.plan)}" for e in changing), 300)
 
 
-def _errors(number: int) -> str:
-    return plural(number, "problem")
+def _errors(review: PullRequestPlan) -> str:
+    return plural(sum(d.severity is Severity.ERROR for d in review.invalid), "error")
 
 
 def _heading(review: PullRequestPlan) -> str:
@@ -44,14 +45,14 @@ def _heading(review: PullRequestPlan) -> str:
     if review.problems:
         return f"## {sign} Trueup: this cannot be planned"
     if review.invalid:
-        return f"## {sign} Trueup: the specs have {_errors(len(review.invalid))}, so nothing is planned"
+        return f"## {sign} Trueup: the specs have {_errors(review)}, so nothing is planned"
     changing = [e for e in review.environments if not e.plan.empty]
     if not changing:
         where = listed([code(e.plan.environment, NAME) for e in review.environments], 200)
         return f"## {sign} Trueup: nothing changes in {where or 'any environment'}"
     where = listed([code(e.plan.environment, NAME) for e in changing], 200)
     steps = [s for e in changing for s in e.plan.steps]
-    return f"## {sign} Trueup: {risks.counts(steps)} in {where}"
+    return f"## {sign} Trueup{', blocked' if sign == BLOCKED else ''}: {risks.counts(steps)} in {where}"
 
 
 def _lines(review: PullRequestPlan, cap: int) -> Iterator[str]:
@@ -89,56 +90,62 @@ def listed(parts: Iterable[str], cap: int, joint: str = ", ") -> str:
 
 
 def _where(environments: Iterable[EnvironmentPlan], cap: int) -> str:
-    return listed((f"{code(e.plan.environment, NAME)} {risks.headline(e.plan)}" for e in environments), cap, "; ")
+    return listed((f"{code(e.plan.environment, NAME)}: {risks.headline(e.plan)}" for e in environments), cap, "; ")
 
 
 def _risk(environments: tuple[EnvironmentPlan, ...], cap: int) -> str:
-    stops = [
-        *(
-            f"{plural(risks.errors(e), 'error')} in {code(e.plan.environment, NAME)}"
-            for e in environments
-            if risks.errors(e)
-        ),
-        *dict.fromkeys(
-            f"policy {code(v.policy, NAME)} refuses {code(v.object, NAME)}"
-            for e in environments
-            for v in risks.refusals(e.plan, mandatory=True)
-        ),
-    ]
-    parts = [f"{BLOCKED} **blocked**: {listed(stops, cap)}"] if stops else []
+    many = len(environments) > 1
     found = risks.hazards(environments)
-    parts += [f"{BLOCKED} **data is lost**: {_named(lost, cap)}"] if (lost := _lost(found)) else []
-    parts += [f"{WARNED} {_grouped(found, cap)}"] if found else []
+    lost = [h for h in found if h.loses_data and h.step.action is not Action.MAYBE_REPLACE]
+    others = [h for h in found if h not in lost]
+    stops = list(_stops(environments))
+    parts = [f"{BLOCKED} **blocked**: {listed(stops, cap)}"] if stops else []
+    if lost:
+        verbs = " and ".join(dict.fromkeys(risks.WORDS_OF_HAZARDS[h.step.action] for h in lost))
+        parts.append(f"{BLOCKED} **data is lost**: {verbs} {_named(lost, cap, many)}")
+    if others:
+        parts.append(f"{WARNED} {_grouped(others, cap, many)}")
     if not parts:
         changing = any(not e.plan.empty for e in environments)
-        return f"{CALM} none: {'nothing is replaced or deleted' if changing else 'nothing changes'}"
-    return ". ".join(parts)
+        return f"{CALM} {'nothing is replaced or deleted' if changing else 'none'}"
+    return "; ".join(parts)
 
 
-def _lost(found: list[Hazard]) -> list[Hazard]:
-    return [h for h in found if h.loses_data and h.step.action is not Action.MAYBE_REPLACE]
+def _stops(environments: tuple[EnvironmentPlan, ...]) -> Iterator[str]:
+    """What only another commit can put right."""
+    for environment in environments:
+        if number := risks.errors(environment):
+            yield f"{plural(number, 'error')} in {code(environment.plan.environment, NAME)}"
+    verdicts = [v for e in environments for v in risks.refusals(e.plan, mandatory=True)]
+    yield from dict.fromkeys(f"policy {code(v.policy, NAME)} refuses {code(v.object, NAME)}" for v in verdicts)
 
 
-def _named(found: list[Hazard], cap: int) -> str:
-    return listed((f"{code(h.step.origin, NAME)} in {code(h.environment, NAME)}" for h in found), cap)
+def _named(found: list[Hazard], cap: int, many: bool) -> str:
+    """Names; each once, with its environments where there are several."""
+    names: dict[str, list[str]] = {}
+    for hazard in found:
+        names.setdefault(code(hazard.step.origin, NAME), []).append(code(hazard.environment, NAME))
+    return listed((f"{n} ({', '.join(dict.fromkeys(e))})" if many else n for n, e in names.items()), cap)
 
 
-def _grouped(found: list[Hazard], cap: int) -> str:
+def _grouped(found: list[Hazard], cap: int, many: bool) -> str:
     """The worst kind of step with names, the others counted."""
     action = next(a for a in risks.WORDS_OF_HAZARDS if any(h.step.action is a for h in found))
     worst = [h for h in found if h.step.action is action]
     others = [h.step for h in found if h.step.action is not action]
     more = f"; also {risks.counts(others)}" if others else ""
-    return f"{risks.WORDS_OF_HAZARDS[action]} {_named(worst, cap)}{more}"
+    return f"{risks.WORDS_OF_HAZARDS[action]} {_named(worst, cap, many)}{more}"
 
 
-def _each(environments: Iterable[EnvironmentPlan], say: Callable[[EnvironmentPlan], str], cap: int) -> str:
-    """What is to be said of each environment, each thing once, with the environments that it holds for."""
+def _each(environments: list[EnvironmentPlan], say: Callable[[EnvironmentPlan], str], cap: int) -> str:
+    """What is to be said of each environment: each thing once, behind the environments that it holds for."""
     said: dict[str, list[str]] = {}
     for environment in environments:
         if text := say(environment):
             said.setdefault(text, []).append(code(environment.plan.environment, NAME))
-    return listed((f"{text} ({listed(names, 200)})" for text, names in said.items()), cap, "; ")
+    if len(environments) == 1:
+        return "".join(said)
+    return listed((f"{listed(names, 200)}: {text}" for text, names in said.items()), cap, "; ")
 
 
 def _runs(environments: list[EnvironmentPlan], cap: int) -> str:
@@ -147,9 +154,10 @@ def _runs(environments: list[EnvironmentPlan], cap: int) -> str:
         if not runs:
             return ""
         time = risks.run_time(environment.plan)
-        return f"{listed((code(n, NAME) for n, _ in runs), cap // 2)}{f', {time}' if time else ', duration not known'}"
+        return f"{listed((code(n, NAME) for n, _ in runs), cap // 2)}, {time or 'for how long is not known yet'}"
 
-    return _each(environments, say, cap) or "nothing is trained"
+    said = _each(environments, say, cap)
+    return f"trains {said}" if said and len(environments) == 1 else said or "nothing is trained"
 
 
 def _downstream(environments: list[EnvironmentPlan], cap: int) -> str:
@@ -174,15 +182,16 @@ def _cost(environments: list[EnvironmentPlan], cap: int) -> str:
 
 def _gates(environments: list[EnvironmentPlan], cap: int) -> str:
     parts = []
-    if deciding := list(dict.fromkeys(g for e in environments for g in risks.gates(e.plan))):
-        parts.append(f"{listed((code(g, NAME) for g in deciding), cap // 2)} must pass before what it trains is used")
+    if deciding := list(dict.fromkeys(pair for e in environments for pair in risks.gates(e))):
+        names = (code(g, NAME) if g != m else f"those of {code(m, NAME)}" for g, m in deciding)
+        parts.append(f"{listed(names, cap // 2)} decide whether the new version is used")
     verdicts = [v for e in environments for v in e.plan.evidence.verdicts]
     if verdicts:
         refused = dict.fromkeys(v.policy for v in verdicts if not v.allowed)
-        names = f": {listed((code(p, NAME) for p in refused), cap // 2)}" if refused else ""
+        which = f": {listed((code(p, NAME) for p in refused), cap // 2)}" if refused else ""
         policies = len({v.policy for v in verdicts})
         parts.append(
-            f"{WARNED} {len(refused)} of {plural(policies, 'policy')} refused{names}"
+            f"{WARNED} {len(refused)} of {plural(policies, 'policy')} refused{which}"
             if refused
             else f"{CALM} {plural(policies, 'policy')} passed"
         )

@@ -38,8 +38,8 @@ class Limit:
         return measure(text, self.unit) <= self.size
 
 
-SMALLEST = 8_000
-"""Below this a summary with earlier plans might not fit; no forge is near it."""
+SMALLEST = 16_000
+"""Below this a summary of long names in many-byte letters might not fit; no forge is near it."""
 
 GITHUB = Limit(65_536)
 GITLAB = Limit(1_000_000)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trueup.plan.values import Category
+from trueup.plan.values import Action, Category
 from trueup.views.comments.blocks import Fence
 from trueup.views.comments.values import EnvironmentPlan
 from trueup.views.graphs import flowchart
 from trueup_specs.core.references import Key
 
 _EDGES_PER_NODE = 3
+_PASSIVE = ("reached", "removed")
+"""What these use is not drawn, but for the gates that decide about them."""
 
 
 def graph(environment: EnvironmentPlan, most: int) -> Fence | None:
@@ -30,21 +32,21 @@ def graph(environment: EnvironmentPlan, most: int) -> Fence | None:
 
 def marked(environment: EnvironmentPlan) -> dict[Key, str]:
     """What each document of the plan is: added, changed, removed, described (its metadata alone changed) or reached."""
-    found: dict[Key, str] = {}
+    found: dict[str, str] = {}
     for change in environment.plan.changes:
         described = change.change == "changed" and change.category is Category.METADATA
-        found[Key.parse(change.key)] = {"added": "added", "removed": "removed"}.get(
-            change.change, "described" if described else "changed"
-        )
+        mark = {"added": "added", "removed": "removed"}.get(change.change, "described" if described else "changed")
+        found[change.key] = mark
     for text in environment.plan.evidence.downstream:
-        found.setdefault(Key.parse(text), "reached")
+        found.setdefault(text, "reached")
     for step in environment.plan.steps:
-        found.setdefault(Key.parse(step.origin), "changed" if step.direct else "reached")
-    return found
+        gone = step.action in (Action.DELETE, Action.FORGET)
+        found.setdefault(step.origin, "removed" if gone else "changed" if step.direct else "reached")
+    return {Key.parse(text): mark for text, mark in found.items() if text.count("/") in (1, 2)}
 
 
 def _wanted(environment: EnvironmentPlan, marks: dict[Key, str]) -> Iterator[Key]:
     order = ("removed", "changed", "added", "reached", "described")
     yield from sorted(marks, key=lambda k: (order.index(marks[k]), k))
-    sources = {used for used, user in environment.edges if marks.get(user, "reached") not in ("reached", "removed")}
+    sources = {a for a, b in environment.edges if b in marks and (a.kind == "QualityGate" or marks[b] not in _PASSIVE)}
     yield from sorted(sources - marks.keys())

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 
 from trueup.forge.values import Comment
 
-_LINE = re.compile(r"<!-- trueup:(plan|result) workspace=(\S+)(?: environment=(\S+))? part=(\d{1,3}) -->")
+_LINE = re.compile(r"<!-- trueup:(plan|result) workspace=(\S*)(?: environment=(\S+))? part=(\d{1,3}) -->")
 
 
 @dataclass(frozen=True, slots=True)

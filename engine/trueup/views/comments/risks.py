@@ -36,7 +36,7 @@ WORDS_OF_HAZARDS = {
     Action.MAYBE_REPLACE: "may replace",
 }
 """What takes something away, the worst first."""
-RUN, GATE = "trueup:run:Run", "trueup:run:Gate"
+GATE = "trueup:run:Gate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +126,14 @@ def run_time(plan: Plan) -> str:
     return f"about {duration(sum(known))}{more}"
 
 
-def gates(plan: Plan) -> Iterator[str]:
-    """The documents whose gates decide in this plan."""
-    yield from dict.fromkeys(s.origin for s in plan.steps if s.address.type == GATE and s.danger < Danger.DELETE)
+def gates(environment: EnvironmentPlan) -> Iterator[tuple[str, str]]:
+    """(gate, model) of what decides in this plan; (the model, itself) where it is not known by which gates."""
+    models = dict.fromkeys(
+        s.origin for s in environment.plan.steps if s.address.type == GATE and s.danger < Danger.DELETE
+    )
+    for model in models:
+        own = [str(used) for used, user in environment.edges if used.kind == "QualityGate" and str(user) == model]
+        yield from ((gate, model) for gate in own or [model])
 
 
 def quiet(step: Step) -> bool:

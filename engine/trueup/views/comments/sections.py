@@ -25,8 +25,12 @@ def environment(found: EnvironmentPlan, detail: Detail, read_line: ReadLine) -> 
     """The fold of one environment."""
     plan = found.plan
     lacking = risks.missing(found)
-    waits = f" · {plural(len(lacking), 'approval')} missing" if lacking and plan.steps else ""
-    title = f"{risks.sign(found)} <b>{html_code(plan.environment)}</b>: {risks.headline(plan)}{waits}"
+    notes = [plural(risks.errors(found), "error")] if risks.errors(found) else []
+    if warnings := sum(d.severity is Severity.WARNING for d in found.diagnostics):
+        notes.append(plural(warnings, "warning"))
+    if lacking and plan.steps:
+        notes.append("approval missing")
+    title = f"{risks.sign(found)} <b>{html_code(plan.environment)}</b>: {' · '.join((risks.headline(plan), *notes))}"
     return Fold(title, tuple(_blocks(found, detail, read_line)))
 
 
@@ -34,8 +38,8 @@ def _blocks(found: EnvironmentPlan, detail: Detail, read_line: ReadLine) -> Iter
     plan = found.plan
     if not plan.steps and not plan.changes:
         yield Paragraph("Nothing to do: what is applied is what the specs say.")
-    yield Items(tuple(diagnostics(found.diagnostics, read_line, detail.rows)))
-    yield Items(tuple(_refused(v) for v in plan.evidence.verdicts if not v.allowed)[: detail.rows])
+    refused = [_refused(v) for v in plan.evidence.verdicts if not v.allowed]
+    yield Items((*refused[: detail.rows], *diagnostics(found.diagnostics, read_line, detail.rows)))
     yield from _specs(plan, detail)
     yield from _steps(plan, detail)
     yield from _runs(plan, detail)
@@ -54,11 +58,11 @@ def diagnostics(found: Iterable[Diagnostic], read_line: ReadLine, most: int) -> 
     ordered = sorted(found, key=lambda d: list(_SIGNS).index(d.severity))
     for diagnostic in ordered[:most]:
         place = diagnostic.location
-        where = f" at {code(str(place))}" if place.file else ""
+        where = f"<br>{code(str(place))}" if place.file else ""
         source = read_line(place.file, place.line) if place.line else None
         line = f": {code(source)}" if source and source.strip() else ""
-        fix = f" → {prose(diagnostic.fix)}" if diagnostic.fix else ""
-        yield f"{_SIGNS[diagnostic.severity]} {code(diagnostic.code)} {prose(diagnostic.summary)}{where}{line}{fix}"
+        fix = f"<br>→ {prose(diagnostic.fix)}" if diagnostic.fix else ""
+        yield f"{_SIGNS[diagnostic.severity]} **{code(diagnostic.code)}** {prose(diagnostic.summary)}{where}{line}{fix}"
     if len(ordered) > most:
         yield f"… and {len(ordered) - most} more"
 
@@ -110,8 +114,8 @@ def _runs(plan: Plan, detail: Detail) -> Iterator[Block]:
     runs = plan.evidence.runs
     if runs:
         yield Paragraph("**Runs** that this starts")
-        rows = tuple((cell(n), duration(s) or "not known: it never ran") for n, s in runs[: detail.rows])
-        yield Table(("pipeline", "expected"), rows)
+        rows = tuple((cell(n), duration(s) or "not known yet") for n, s in runs[: detail.rows])
+        yield Table(("trains", "expected to take"), rows)
 
 
 def _policies(verdicts: tuple[Verdict, ...], detail: Detail) -> Iterator[Block]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from trueup.approve.reviews import Found
 from trueup.cli import planned
 from trueup.cli.failures import DENIED, FAILURE, INVALID, LOCKED, OUTCOMES, STALE
 from trueup.cli.options import Form
@@ -32,26 +34,51 @@ class Request:
     rollback: bool = False
 
 
+@dataclass(frozen=True)
+class Ended:
+    """What an apply came to: the exit code, and what is known of it."""
+
+    code: int
+    prepared: Prepared
+    allowed: permitting.Permission = field(default_factory=permitting.Permission)
+    done: applying.Applied | None = None
+    """None where nothing was tried."""
+
+
+Judge = Callable[[Prepared], Found]
+"""What the reviews of a forge come to for a plan."""
+
+
 def apply(workspace: Workspace, request: Request, form: Form) -> int:
     """Applies an environment; the exit code."""
+    return run(workspace, request, form).code
+
+
+def run(workspace: Workspace, request: Request, form: Form, judge: Judge | None = None) -> Ended:
+    """Applies an environment, with the reviews that `judge` finds as approvals."""
     prepared = _prepared(workspace, request)
     permitting.check_state(workspace, prepared)
     if prepared.forbidden:
         planned.show(prepared, "text" if form is Form.TEXT else "json", False)
-        return INVALID
+        return Ended(INVALID, prepared)
     if request.plan_file is not None and not _fresh(request.plan_file, prepared):
-        return STALE
+        return Ended(STALE, prepared)
+    reviewed = judge(prepared) if judge else None
     if prepared.plan.empty and not request.refresh and not request.rollback:
-        return _nothing(request.environment, prepared, form)
+        return Ended(_nothing(request.environment, prepared, form), prepared)
     if form is Form.TEXT:
         planned.show(prepared, "text", False)
     allowed = permitting.permission(
-        workspace, prepared, allow_dirty=request.allow_dirty, confirm_deletes=request.confirm_deletes
+        workspace,
+        prepared,
+        allow_dirty=request.allow_dirty,
+        confirm_deletes=request.confirm_deletes,
+        reviewed=reviewed,
     )
     if allowed.refusals:
-        return _refused(workspace, request, prepared, allowed, form)
+        return Ended(_refused(workspace, request, prepared, allowed, form), prepared, allowed)
     if _asks(request, prepared) and not confirmed(f"Apply this to {request.environment}?", request.yes):
-        return FAILURE
+        return Ended(FAILURE, prepared, allowed)
     if request.rollback:
         operating.pin(workspace, request.environment, prepared.plan.commit, request.why)
     with progress(form) as sink:
@@ -59,9 +86,8 @@ def apply(workspace: Workspace, request: Request, form: Form) -> int:
             workspace, prepared, sink, approvals=allowed.approvals, refresh=request.refresh, why=request.why
         )
     _say(workspace, request.environment, done, form)
-    if done.outcome == "failed" and all(r.locked for r in done.result.results if not r.ok):
-        return LOCKED
-    return OUTCOMES[done.outcome]
+    locked = done.outcome == "failed" and all(r.locked for r in done.result.results if not r.ok)
+    return Ended(LOCKED if locked else OUTCOMES[done.outcome], prepared, allowed, done)
 
 
 def _prepared(workspace: Workspace, request: Request) -> Prepared:

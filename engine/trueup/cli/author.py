@@ -31,6 +31,14 @@ class Drawing(StrEnum):
     JSON = "json"
 
 
+class Host(StrEnum):
+    """Whose workflows `init --ci` writes."""
+
+    GITHUB = "github"
+    GITLAB = "gitlab"
+    GITEA = "gitea"
+
+
 class Program(StrEnum):
     """What `render` writes."""
 
@@ -44,16 +52,29 @@ def init(
         Path, typer.Argument(metavar="[DIR]", help="Where; it may exist, and is made a Git repository.")
     ] = HERE,
     name: Annotated[str, typer.Option("--name", help="The workspace's name; by default the folder's.")] = "",
+    ci: Annotated[
+        Host | None,
+        typer.Option("--ci", help="Add this forge's workflows, to the workspace that is there or a new one."),
+    ] = None,
 ) -> None:
-    """Make a workspace with a model that can be trained and served at once.
+    """Make a workspace with a model that can be trained and served at once; or add the workflows of a forge.
 
-    Example: trueup init credit && cd credit && trueup apply dev
+    Example: trueup init credit && cd credit && trueup init --ci github
     """
-    from trueup.workspace import beginning
+    from trueup.load import workspaces
+    from trueup.workspace import automating, beginning
+    from trueup.workspace.opening import open_workspace
 
-    made = beginning.begin(folder.resolve(), name)
-    emit(f"Made the workspace {made.name} in {made.folder} ({len(made.files)} files, committed).")
-    emit("Next: trueup plan dev, then trueup apply dev.")
+    if ci is None or workspaces.find(folder) is None:
+        made = beginning.begin(folder.resolve(), name)
+        emit(f"Made the workspace {made.name} in {made.folder} ({len(made.files)} files, committed).")
+    if ci is None:
+        emit("Next: trueup plan dev, then trueup apply dev.")
+        return
+    written = automating.automate(open_workspace(folder), ci.value)
+    emit(
+        f"Wrote {', '.join(written)}. Read them, commit them; the README's section on CI says which permissions they need."
+    )
 
 
 def validate(

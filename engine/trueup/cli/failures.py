@@ -8,18 +8,10 @@ from pathlib import Path
 
 from trueup.cli.terminal import note
 
-FAILURE, CHANGES, NOTHING_SELECTED, INVALID, STALE, LOCKED, DENIED, HELD, WAITING, PARTLY = (
-    1,
-    2,
-    3,
-    4,
-    5,
-    6,
-    7,
-    8,
-    9,
-    10,
-)
+FAILURE, CHANGES, NOTHING_SELECTED, INVALID, STALE, LOCKED, DENIED, HELD, WAITING, PARTLY = range(1, 11)
+UNTOLD, NO_TOKEN, UNREACHED, UNPUSHED = range(11, 15)
+"""Of jobs: done, but the forge would not take the news; no token for the forge; the forge or its Git does not answer; done, but the ledger
+could not be pushed."""
 OUTCOMES = {"nothing": 0, "done": 0, "held": HELD, "waiting": WAITING, "partly": PARTLY, "failed": FAILURE}
 
 
@@ -81,8 +73,16 @@ def _code_of(error: Exception) -> int | None:
     from trueup.apply.locks import LockedError
     from trueup.apply.pulumi import DriverError
     from trueup.apply.secrets import SecretError
+    from trueup.forge.values import ForgeError
+    from trueup.load.git import GitError
     from trueup.record.events import LedgerError
 
+    if isinstance(error, ForgeError):
+        return UNREACHED
     if isinstance(error, LockedError):
         return LOCKED
-    return FAILURE if isinstance(error, (BackendError, CliError, DriverError, SecretError, LedgerError)) else None
+    return (
+        FAILURE
+        if isinstance(error, (BackendError, CliError, DriverError, SecretError, LedgerError, GitError))
+        else None
+    )

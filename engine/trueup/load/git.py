@@ -1,10 +1,13 @@
-"""The door of `load` to Git: one process a question, batches where there are many. Never changes the repository."""
+"""The door of `load` to Git: one process a question, batches where there are many. Never changes files, index or branches.
+
+What is read may be a stranger's pull request: `INERT` is the one place that says what Git must not do while it reads or fetches.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 _LOCAL = (
@@ -19,6 +22,22 @@ _LOCAL = (
 """Variables that Git sets for its hooks: with them, another repository or index would be read."""
 
 
+INERT = (
+    *("-c", "core.hooksPath=/dev/null"),
+    *("-c", "core.fsmonitor=false"),
+    *("-c", "merge.renormalize=false"),
+    *("-c", "submodule.recurse=false"),
+    *("-c", "fetch.recurseSubmodules=false"),
+    *("-c", "protocol.ext.allow=never"),
+    *("-c", "filter.lfs.smudge="),
+    *("-c", "filter.lfs.process="),
+    *("-c", "filter.lfs.required=false"),
+    *("-c", "gc.auto=0"),
+)
+"""No hook, monitor, submodule, LFS download, program as a transport or clean-up is ever run;
+without renormalising, a merge runs no filter."""
+
+
 class GitError(Exception):
     """Git could not answer; the text is its own."""
 
@@ -26,24 +45,39 @@ class GitError(Exception):
 def environment() -> dict[str, str]:
     """The variables for a git process: not those of a hook, and no prompt ever."""
     kept = {k: v for k, v in os.environ.items() if k not in _LOCAL}
-    return kept | {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    return kept | {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_LFS_SKIP_SMUDGE": "1", "LC_ALL": "C"}
 
 
-def run(folder: Path, *arguments: str, stdin: bytes | None = None, codes: Iterable[int] = (0,)) -> bytes:
+def run(
+    folder: Path,
+    *arguments: str,
+    stdin: bytes | None = None,
+    codes: Iterable[int] = (0,),
+    variables: Mapping[str, str] | None = None,
+) -> bytes:
     """The output of a git command in `folder`. Raises GitError for any other exit code than `codes`."""
-    done = attempt(folder, *arguments, stdin=stdin)
+    done = attempt(folder, *arguments, stdin=stdin, variables=variables)
     if done.returncode not in codes:
         raise GitError(done.stderr.decode("utf-8", "replace").strip() or f"git {arguments[0]} failed")
     return done.stdout
 
 
-def attempt(folder: Path, *arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-    """A git command, whatever it came to. Raises GitError where there is no Git."""
-    command = ["git", "-c", "core.quotepath=off", "-C", str(folder), *arguments]
+def attempt(
+    folder: Path, *arguments: str, stdin: bytes | None = None, variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """A git command, whatever it came to, with more `variables` than the usual. Raises GitError where there is no Git."""
+    command = ["git", "-c", "core.quotepath=off", *INERT, "-C", str(folder), *arguments]
     try:
-        return subprocess.run(command, input=stdin, capture_output=True, env=environment(), check=False)
+        env = {**environment(), **(variables or {})}
+        return subprocess.run(command, input=stdin, capture_output=True, env=env, check=False)
     except FileNotFoundError:
         raise GitError("There is no `git` on PATH. Install Git: specs are read from it.") from None
+
+
+def fetch(folder: Path, remote: str, *refspecs: str, options: Iterable[str] = ()) -> None:
+    """Gets objects of a remote, and nothing else: no tags, no submodules, no `FETCH_HEAD`. Raises GitError with Git's own words."""
+    quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance")
+    run(folder, "fetch", *quiet, *options, "--", remote, *refspecs)
 
 
 def blobs(folder: Path, ids: Iterable[str]) -> dict[str, bytes]:

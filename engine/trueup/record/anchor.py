@@ -1,4 +1,6 @@
-"""The anchor: the ledger's head, kept in a file beside the state. Written by `ledger` after each append.
+"""The anchor: the ledger's head, kept in a file beside the state, and as text in a commit status of the forge.
+
+The file is written by `ledger` after each append, the status by jobs that pushed the ledger.
 
 With it, `verification` finds a ledger whose end was cut off or that was rewritten as a whole: two things that a chain of
 hashes cannot tell by itself.
@@ -7,6 +9,7 @@ hashes cannot tell by itself.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +24,20 @@ class Anchor:
     head: str
     sequence: int
     ref: str
+
+
+_LINE = re.compile(r"\bledger (\d{1,12}) ([0-9a-f]{40}(?:[0-9a-f]{24})?)\b")
+
+
+def line(anchor: Anchor) -> str:
+    """The anchor as text that fits into a commit status."""
+    return f"ledger {anchor.sequence} {anchor.head}"
+
+
+def parse(text: str, ref: str) -> Anchor | None:
+    """The anchor in a text; None where there is none."""
+    found = _LINE.search(text)
+    return Anchor(found[2], int(found[1]), ref) if found else None
 
 
 def write(path: Path, entry: Entry, ref: str, follows: Callable[[Entry, str], bool]) -> None:

@@ -1,4 +1,4 @@
-"""The ledger between clones: fetch, write own entries again on top of others', push. Called by `trueup audit sync`.
+"""The ledger between clones: fetch, write own entries again on top of others', push. Called by `trueup audit sync` and by jobs.
 
 No entry is ever dropped or forced over: what was written here and is not there yet is written again after what is there (the statement
 says as what it was first written), the branch moves once all of it is, and only then it is pushed. A push that loses a race is tried
@@ -47,6 +47,17 @@ def sync(ledger: Ledger, remote: str = "origin") -> Exchanged:
             return replace(total, sent=_count(ledger, theirs, own))
     raise LedgerError(
         f"Others pushed the ledger to {remote} at each try for {PATIENCE:.0f} s. Your entries are kept here: try again."
+    )
+
+
+def receive(ledger: Ledger, remote: str = "origin") -> Exchanged:
+    """Fetches the remote's entries and pushes nothing: what a job may do that only reads. Raises LedgerError."""
+    give_up = time.monotonic() + PATIENCE
+    while time.monotonic() < give_up:
+        if (done := _take(ledger, _fetch(ledger, remote))) is not None:
+            return done
+    raise LedgerError(
+        f"The ledger {ledger.ref} was changed by others here at each try for {PATIENCE:.0f} s. Try again."
     )
 
 

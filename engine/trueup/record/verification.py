@@ -32,13 +32,17 @@ class _Link:
     problems: tuple[str, ...] = ()
 
 
-def verify(ledger: Ledger) -> Report:
-    """Checks every entry of the branch, from the newest to the first. Raises LedgerError where there is no repository."""
+def verify(ledger: Ledger, *elsewhere: anchor.Anchor) -> Report:
+    """Checks every entry of the branch, from the newest to the first; `elsewhere` are anchors that are kept apart from the state (a forge's
+    commit status). Raises LedgerError where there is no repository.
+    """
     links = list(_links(ledger))
     problems = [Problem(link.id, text) for link in links for text in link.problems]
     problems += _chain(links)
     known = anchor.read(ledger.anchor) if ledger.anchor else None
-    problems += _anchored(links, known)
+    anchors = dict.fromkeys([*([known] if known else []), *elsewhere])
+    for one in anchors:
+        problems += _anchored(links, one)
     marks = [link.mark for link in links]
     return Report(
         head=links[0].id if links else "",
@@ -46,7 +50,7 @@ def verify(ledger: Ledger) -> Report:
         signed=marks.count(Mark.TRUSTED),
         unknown=marks.count(Mark.UNKNOWN),
         unchecked=marks.count(Mark.UNCHECKED),
-        anchored=known is not None,
+        anchored=bool(anchors),
         problems=tuple(problems),
     )
 
@@ -148,9 +152,9 @@ def _chain(links: list[_Link]) -> Iterator[Problem]:
             )
 
 
-def _anchored(links: list[_Link], known: anchor.Anchor | None) -> Iterator[Problem]:
-    """Whether what the anchor saw is still part of the ledger."""
-    if known is None or any(link.id == known.head for link in links):
+def _anchored(links: list[_Link], known: anchor.Anchor) -> Iterator[Problem]:
+    """Whether what an anchor saw is still part of the ledger."""
+    if any(link.id == known.head for link in links):
         return
     newest = next((link.entry for link in links if link.entry), None)
     if newest is None or newest.sequence < known.sequence:

@@ -1,0 +1,208 @@
+"""`trueup ci apply`: the base branch's tip, one environment after the other, as far as it is covered; then all are told. Called by `ci`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from trueup.approve.reviews import Found, Merge, unused
+from trueup.cli import applied
+from trueup.cli.failures import (
+    DENIED,
+    HELD,
+    INVALID,
+    LOCKED,
+    NOTHING_SELECTED,
+    PARTLY,
+    STALE,
+    UNPUSHED,
+    UNTOLD,
+    WAITING,
+)
+from trueup.cli.options import Form
+from trueup.cli.terminal import emit, note
+from trueup.forge.values import ForgeError
+from trueup.record import exchange
+from trueup.record.events import LedgerError
+from trueup.views.comments import checks, results
+from trueup.workspace import joining, merging, operating, permitting, telling
+from trueup.workspace.joining import Joined
+from trueup.workspace.opening import Workspace, WorkspaceError
+from trueup.workspace.planning import Prepared
+
+PAUSE = 5.0
+"""Seconds between two looks at whether another apply has ended."""
+WORDS = {
+    0: "done",
+    NOTHING_SELECTED: "failed",
+    INVALID: "failed",
+    STALE: "stale",
+    LOCKED: "locked",
+    DENIED: "denied",
+    HELD: "held",
+    WAITING: "waiting",
+    PARTLY: "partly",
+}
+"""What an exit code is called in results (`results.SAID`)."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of an apply."""
+
+    environments: tuple[str, ...]
+    revision: str = ""
+    confirm_deletes: bool = False
+    wait: int = 0
+    why: str = ""
+    form: Form = Form.TEXT
+
+
+@dataclass
+class Job:
+    """One environment of the job, while it is worked on."""
+
+    workspace: Workspace
+    joined: Joined | None
+    request: Request
+    environment: str
+    commit: str
+    merges: tuple[Merge, ...] = ()
+    found: Found = field(default_factory=Found)
+
+    def judge(self, prepared: Prepared) -> Found:
+        """The reviews of what was merged since the environment was applied last. Raises WorkspaceError where they cannot be read."""
+        if self.joined is None:
+            return self.found
+        try:
+            self.merges = merging.merged(self.workspace, prepared, self.joined.forge, self.joined.remote)
+            self.found = merging.judged(self.workspace, prepared, self.joined.forge, self.merges)
+        except ForgeError as error:
+            if _asks(prepared):
+                raise joining.as_problem(error) from None
+            note(f"not known which pull requests were merged: {error}")
+        return self.found
+
+
+def apply(workspace: Workspace, joined: Joined | None, request: Request) -> int:
+    """Applies the environments; the exit code of the worst."""
+    commit = _commit(workspace, joined, request)
+    names = merging.chosen(workspace, commit, request.environments)
+    codes = [_one(Job(workspace, joined, request, name, commit)) for name in names]
+    return max(codes, key=lambda code: (code not in (0, UNTOLD), code))
+
+
+def _commit(workspace: Workspace, joined: Joined | None, request: Request) -> str:
+    """The commit to apply, with the ledger as it is now."""
+    from trueup.cli.selection import tree_of
+
+    if joined is None:
+        return tree_of(workspace, request.revision or "HEAD").commit
+    tip = joining.tip_of(workspace, joined)
+    merging.exchange_ledger(workspace, joined.remote)
+    try:
+        merging.check_anchor(workspace, joined.forge, tip)
+    except ForgeError as error:
+        raise joining.as_problem(error) from None
+    return tree_of(workspace, request.revision).commit if request.revision else tip
+
+
+def _one(job: Job) -> int:
+    """One environment, and what is told of it."""
+    refusal, ended = "", None
+    try:
+        ended = _applied(job)
+        code = ended.code
+    except WorkspaceError as error:
+        note(f"error: {job.environment}: {error}")
+        refusal, code = str(error), error.code
+    if job.joined is None:
+        return code
+    result = _result(job, code, ended, refusal)
+    pushed = _pushed(job)
+    return _tell(job, job.joined, result, code, pushed)
+
+
+def _applied(job: Job) -> applied.Ended:
+    """Waits for another apply as long as it may; each try plans anew, since the other has changed what is recorded."""
+    give_up = time.monotonic() + job.request.wait
+    while True:
+        permitting.check_job(job.workspace, job.environment, job.commit)
+        merging.check_order(job.workspace, job.environment, job.commit)
+        merging.settle_pin(job.workspace, job.environment, job.commit)
+        asked = applied.Request(
+            job.environment, job.commit, confirm_deletes=job.request.confirm_deletes, why=job.request.why, yes=True
+        )
+        ended = applied.run(job.workspace, asked, job.request.form, job.judge)
+        if ended.code != LOCKED or time.monotonic() + PAUSE > give_up:
+            return ended
+        note(f"{job.environment} is locked by another apply; trying again in {PAUSE:.0f} s.")
+        time.sleep(PAUSE)
+
+
+def _result(job: Job, code: int, ended: applied.Ended | None, refusal: str) -> results.Result:
+    done = ended.done if ended else None
+    nothing = ended is not None and done is None and code == 0
+    refusals = [refusal] if refusal else []
+    if ended is not None:
+        refusals += [r.text for r in ended.allowed.refusals]
+        if code == INVALID:
+            refusals.append("The specs are not valid: the job's log has every problem with its line.")
+        if code == DENIED:
+            passed = (*job.found.passed, *unused(job.found, ended.allowed.approvals))
+            refusals += [f"#{p.number}: {p.reason}" for p in passed]
+    used = frozenset(ended.allowed.approvals) if ended else frozenset()
+    return results.Result(
+        job.workspace.name,
+        job.environment,
+        "nothing" if nothing else done.outcome if done and code != LOCKED else WORDS.get(code, "failed"),
+        job.commit,
+        done.result if done else None,
+        done.held if done else {},
+        refusals=tuple(dict.fromkeys(refusals)),
+        approvals=tuple(dict.fromkeys(c.person.user for c in job.found.counted if c.id in used)),
+        urls=operating.urls(job.workspace.ledger.recorded(), job.environment) if done else {},
+        entry=done.entry if done else "",
+        job=job.joined.around.job_url if job.joined else "",
+    )
+
+
+def _pushed(job: Job) -> bool:
+    """Whether the ledger is at the remote now. It is pushed before anybody is told: what is told can be looked up."""
+    assert job.joined is not None
+    try:
+        exchange.sync(job.workspace.ledger, job.joined.remote)
+    except LedgerError as error:
+        note(
+            f"not pushed: {error} What was applied is recorded here: `trueup audit sync` pushes it, and so does the next job."
+        )
+        return False
+    return True
+
+
+def _tell(job: Job, joined: Joined, result: results.Result, code: int, pushed: bool) -> int:
+    teller = telling.Teller(joined.forge)
+    limit = telling.limit_of(joined.forge)
+    marker = results.marker(job.workspace.name, job.environment)
+    for merge in job.merges:
+        teller.comment(merge.number, lambda _present: results.bodies(result, limit), marker)
+    state, text = checks.result_status(result)
+    teller.status(job.commit, job.environment, state, text, joined.around.job_url)
+    if pushed:
+        teller.anchor(job.commit, job.workspace)
+    telling.summarise(joined.around.summary, results.job_summary(result))
+    if job.merges:
+        emit(f"Told in {_numbers(job.merges)}: {result.outcome}.")
+    for problem in teller.problems:
+        note(f"not told: {problem}")
+    return code or (UNPUSHED if not pushed else UNTOLD if teller.problems else 0)
+
+
+def _numbers(merges: Sequence[Merge]) -> str:
+    return ", ".join(f"#{m.number}" for m in merges)
+
+
+def _asks(prepared: Prepared) -> bool:
+    settings = (prepared.rules or prepared.catalog).settings.approvals
+    return bool(prepared.plan.seal) and bool(settings.required or settings.rules)

@@ -10,12 +10,32 @@ from trueup.cli.options import HERE, Directory, EnvironmentName, Form, Output, c
 from trueup.cli.terminal import emit, emit_json
 
 
-def status(environment: EnvironmentName, output: Output = Form.TEXT, directory: Directory = HERE) -> None:
+def status(
+    environment: Annotated[
+        str,
+        typer.Argument(
+            metavar="ENV", help="The environment; with --metrics by default all.", autocompletion=complete_environment
+        ),
+    ] = "",
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="The success metrics that the ledger can answer, with what was counted.")
+    ] = False,
+    output: Output = Form.TEXT,
+    directory: Directory = HERE,
+) -> None:
     """Show what runs where, which version, since when, healthy or not.
 
     Example: trueup status dev
     """
+    from trueup.cli import histories
     from trueup.cli.selection import opened
+    from trueup.workspace.opening import WorkspaceError
+
+    if metrics:
+        histories.metrics(directory, environment, output)
+        return
+    if not environment:
+        raise WorkspaceError("Say of which environment: trueup status ENV, or all at once with --metrics.", 64)
     from trueup.views import statuses
     from trueup.workspace import operating
     from trueup.workspace.opening import open_workspace

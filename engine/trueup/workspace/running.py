@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from trueup.apply import materials
-from trueup.load.trees import WorkingTree
+from trueup.load.trees import Tree, WorkingTree
 from trueup.record.events import DONE, Event, EventKind, Subject
 from trueup.run import folders, local, processes, requests
 from trueup.run.parsing import InvalidRun, parse
@@ -31,13 +31,21 @@ Outputs = Mapping[Address, Mapping[str, Any]]
 
 
 def run(
-    workspace: Workspace, environment: str, model: str, *, again: bool = False, on_line: Callable[[str], None]
+    workspace: Workspace,
+    environment: str,
+    model: str,
+    *,
+    again: bool = False,
+    on_line: Callable[[str], None],
+    tree: Tree | None = None,
 ) -> RunStatus:
-    """Runs a model's pipeline as the specs say and waits for its end; attaches to one that goes on already.
+    """Runs a model's pipeline as the specs (of `tree`, by default as they lie here) say and waits for its end; attaches to one that goes
+    on already.
 
     Raises WorkspaceError where the environment does not train the model, or its data was not applied.
     """
-    prepared = prepare(workspace, environment, WorkingTree(workspace.repository, workspace.prefix), with_before=False)
+    chosen = tree or WorkingTree(workspace.repository, workspace.prefix)
+    prepared = prepare(workspace, environment, chosen, with_before=False)
     if prepared.forbidden:
         raise WorkspaceError(f"The specs cannot be run as they are: see `trueup plan {environment}`.", INVALID)
     key = naming.model_in(prepared.catalog.documents, model)

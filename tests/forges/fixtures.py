@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from forges import gitea as real
+from forges import github as github_stand_in
+from forges import gitlab as gitlab_stand_in
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,3 +38,19 @@ def gitea() -> Iterator[real.Gitea]:
     finally:
         server.stop()
         shutil.rmtree(data, ignore_errors=True)
+
+
+@pytest.fixture
+def github() -> Iterator[github_stand_in.GitHub]:
+    """A stand-in of GitHub with an empty repository."""
+    server = github_stand_in.GitHub()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def gitlab() -> Iterator[gitlab_stand_in.GitLab]:
+    """A stand-in of GitLab with an empty project."""
+    server = gitlab_stand_in.GitLab()
+    yield server
+    server.close()

@@ -86,6 +86,32 @@ def test_whatever_is_killed_whenever_the_next_apply_converges(repository: Any, h
     assert repository.trueup("audit", "verify").code == 0
 
 
+def test_ctrl_c_ends_in_order_and_the_next_apply_goes_on(repository: Any) -> None:
+    before = versions_of(repository)
+    repository.edit("model.yaml", f"max_iter: {1000 + TRIALS}", "max_iter: 2000")
+    repository.commit("Interrupted by hand")
+    process = repository.start("apply", "dev", "--yes")
+    time.sleep(6)  # Pulumi works by now: the run has begun, or is about to
+    assert process.poll() is None, process.communicate()[0]
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the whole foreground group
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode in (1, 130), said
+    assert "Traceback" not in said, said
+    assert not [p for p in psutil.process_iter(["name"]) if p.info["name"] == "pulumi" and _within(p, repository)], said
+    done = repository.trueup("apply", "dev", "--yes", code=None)
+    assert done.code == 0 and "was interrupted" not in done.text, done.text
+    assert "Nothing to do" in repository.trueup("apply", "dev", "--yes").out
+    after = versions_of(repository)
+    assert len(after) == len(set(after)) == len(before) + 1
+
+
+def _within(process: Any, repository: Any) -> bool:
+    try:
+        return str(repository.state) in " ".join(process.environ().values())
+    except psutil.Error:
+        return False
+
+
 def versions_of(repository: Any) -> list[str]:
     """The run that each registered version was made by: none is there twice."""
     import mlflow

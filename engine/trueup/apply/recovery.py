@@ -161,8 +161,8 @@ def settle(stack: StackId, state: Exporter, desired: Desired | None, adopt: Adop
     """Settles the pending operations in a stack's state. `desired` is what the next operation wants; None when it wants to change nothing.
 
     A pending creation of what is still wanted is dropped: the next creation adopts what it made. A native one of what is no longer
-    wanted is finished instead, so that it is in the state and can be deleted; so is one that was to replace another, where the next
-    operation wants a third or the former again. Pending updates and deletions are dropped, since the refresh finds what they did.
+    wanted is finished instead, so that it is in the state and can be deleted; so is one that has another identity than what is wanted
+    now (a third, or the one that it was to replace). Pending updates and deletions are dropped, since the refresh finds what they did.
     """
     exported = state.export(stack)
     deployment: Json = (exported or {}).get("deployment") or {}
@@ -177,7 +177,7 @@ def settle(stack: StackId, state: Exporter, desired: Desired | None, adopt: Adop
         urn = operation["resource"]["urn"]
         inputs, names = plain.get(urn, {}), identity(_type(operation))
         wanted = desired.get(checkpoints.address_of(urn))
-        if wanted is not None and not (urn in present and _other(wanted, inputs, names or ())):
+        if wanted is not None and not _other(wanted, inputs, names or ()):
             continue
         orphans.append(operation)
         if names is None:

@@ -90,7 +90,7 @@ def test_a_kill_around_a_providers_effect_loses_and_doubles_nothing(
 ) -> None:
     assert up(home, pulumi_cli, BEFORE).ok
     killed = begin(home, pulumi_cli, AFTER, f"{moment}:{effect}")
-    said, _ = killed.communicate(timeout=60)
+    said, _ = killed.communicate(timeout=300)
     assert killed.returncode == -signal.SIGKILL, said
     result = up(home, pulumi_cli, then)
     assert result.ok, result.error
@@ -111,7 +111,7 @@ def test_a_kill_within_a_replacement_leaves_neither_thing_behind(
 ) -> None:
     assert up(home, pulumi_cli, KEYED["first"]).ok
     killed = begin(home, pulumi_cli, KEYED["second"], moment)
-    said, _ = killed.communicate(timeout=60)
+    said, _ = killed.communicate(timeout=300)
     assert killed.returncode == -signal.SIGKILL, said
     if then == "nothing":
         assert apply.driver_of(home, pulumi_cli).destroy(apply.STACK).ok
@@ -120,6 +120,18 @@ def test_a_kill_within_a_replacement_leaves_neither_thing_behind(
     result = up(home, pulumi_cli, KEYED[then])
     assert result.ok, result.error
     require_converged(home, pulumi_cli, KEYED[then], f"{moment}, then {then}")
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_kill_within_a_creation_of_another_identity_leaves_nothing_behind(
+    home: Path, pulumi_cli: Path, moment: str
+) -> None:
+    killed = begin(home, pulumi_cli, KEYED["first"], f"{moment}:create:1")
+    said, _ = killed.communicate(timeout=300)
+    assert killed.returncode == -signal.SIGKILL, said
+    result = up(home, pulumi_cli, KEYED["second"])
+    assert result.ok, result.error
+    require_converged(home, pulumi_cli, KEYED["second"], moment)
 
 
 def version(chance: random.Random) -> apply.Wanted:
@@ -166,7 +178,7 @@ def test_a_kill_at_a_random_moment_loses_and_doubles_nothing(home: Path, pulumi_
         process.stdout.readline()
         time.sleep(delay)
         kill(process, victims)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
         result = up(home, pulumi_cli, then)
         assert result.ok, (about, result.error)
         interrupted += bool(result.recovered)

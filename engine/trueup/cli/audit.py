@@ -58,16 +58,33 @@ def show(
 
 
 @app.command()
-def verify(output: Output = Form.TEXT, directory: Directory = HERE) -> None:
-    """Check that nothing of the ledger was changed, cut off or rewritten.
+def verify(
+    forge: Annotated[
+        bool, typer.Option("--forge", help="Compare with the anchor in the forge's commit status.")
+    ] = False,
+    anchor: Annotated[
+        str,
+        typer.Option(
+            "--anchor", metavar="COMMIT", help="An entry that was there once, as `audit log` names it in full."
+        ),
+    ] = "",
+    output: Output = Form.TEXT,
+    directory: Directory = HERE,
+) -> None:
+    """Check that nothing of the ledger was changed, cut off or rewritten. A cut-off end is found with an anchor only.
 
-    Example: trueup audit verify
+    Example: trueup audit verify --forge
     """
     from trueup.record import verification
     from trueup.views import audit
+    from trueup.workspace import merging
     from trueup.workspace.opening import open_workspace
 
-    report = verification.verify(open_workspace(directory).ledger)
+    workspace = open_workspace(directory)
+    anchors = [merging.told_anchor(workspace)] if forge else []
+    if anchor:
+        anchors.append(merging.given_anchor(workspace, anchor))
+    report = verification.verify(workspace.ledger, *anchors)
     if output is Form.JSON:
         emit_json(audit.report_json(report))
     else:

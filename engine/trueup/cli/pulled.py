@@ -35,7 +35,9 @@ class Request:
 def printed(workspace: Workspace, request: Request) -> int:
     """The plan as Markdown on standard output; the exit code."""
     base, head = (_commit(workspace, r) for r in (request.base, request.head))
-    found = proposed.planned(workspace, proposed.Request(base, head), request.environments)
+    found = proposed.planned(
+        workspace, proposed.Request(base, head, (request.base, request.head)), request.environments
+    )
     text = comments.job_summary(found.review, proposed.lines_of(workspace, head))
     emit(text)
     if request.out is not None:
@@ -78,7 +80,7 @@ def _guarded(workspace: Workspace, joined: Joined, request: Request, one: PullRe
 def _told(workspace: Workspace, joined: Joined, request: Request, one: PullRequest) -> int:
     base, head = joining.commits_of(workspace, joined, one)
     merge = reviewing.merge(one, joined.forge)
-    asked = proposed.Request(base, head, one.author, joined.forge, merge)
+    asked = proposed.Request(base, head, (one.base, one.head), one.author, joined.forge, merge)
     found = proposed.planned(workspace, asked, request.environments)
     read_line = proposed.lines_of(workspace, head)
     text = comments.job_summary(found.review, read_line)

@@ -5,16 +5,18 @@ Called by `trueup ci apply`. Nothing is checked out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from trueup.approve.reviews import Found, Merge
-from trueup.forge.values import Forge
+from trueup.forge.values import Forge, ForgeError
 from trueup.load import git, trees
 from trueup.record import exchange
+from trueup.record.anchor import Anchor
 from trueup.record.events import DONE, EventKind, LedgerError
 from trueup.resolve.environments import environments
 from trueup.validate.validation import documents as read_documents
-from trueup.workspace import operating, pulling, reviewing, telling
+from trueup.workspace import joining, operating, pulling, reviewing, telling
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup.workspace.planning import Prepared, by_key
 
@@ -60,6 +62,38 @@ def check_anchor(workspace: Workspace, forge: Forge, tip: str) -> None:
         "cut off, or it was written anew. Nothing was applied. `trueup audit verify --forge` says more; restore the branch from a clone.",
         DENIED,
     )
+
+
+def told_anchor(workspace: Workspace) -> Anchor:
+    """The ledger's anchor on the forge around. Raises WorkspaceError where there is none: nothing could be said of the end."""
+    joined = joining.join(workspace)
+    if joined is None:
+        raise WorkspaceError(
+            "No forge is named: set TRUEUP_FORGE, TRUEUP_FORGE_URL and TRUEUP_FORGE_TOKEN, or verify without --forge.",
+            UNREACHED,
+        )
+    try:
+        tip = joining.tip_of(workspace, joined)
+        known = telling.anchor_of(joined.forge, first_parents(workspace, tip, SEARCHED), workspace.ledger.ref)
+    except ForgeError as error:
+        raise joining.as_problem(error) from None
+    if known is None:
+        raise WorkspaceError(
+            f"None of the last {SEARCHED} commits of the base branch has a status {telling.LEDGER} on {joined.forge.name}, so nothing "
+            "there vouches for the ledger's end. `trueup ci apply` writes it.",
+            NOTHING_SELECTED,
+        )
+    return known
+
+
+def given_anchor(workspace: Workspace, commit: str) -> Anchor:
+    """An anchor that somebody kept: the full id of an entry. Its number is told where the entry is still here."""
+    if not re.fullmatch(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", commit):
+        raise WorkspaceError(f"{commit!r} is no full id of an entry: 40 or 64 hexadecimal digits.", 64)
+    try:
+        return Anchor(commit, workspace.ledger.entry(commit).sequence, workspace.ledger.ref)
+    except LedgerError:
+        return Anchor(commit, 0, workspace.ledger.ref)
 
 
 def first_parents(workspace: Workspace, tip: str, most: int) -> list[str]:

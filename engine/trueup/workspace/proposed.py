@@ -6,7 +6,7 @@ Head may be a stranger's: it is read as Git objects, and nothing is recorded of 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from trueup.approve.reviews import Found, Merge
@@ -31,6 +31,8 @@ class Request:
 
     base: str
     head: str
+    names: tuple[str, str] = ("", "")
+    """What people call base and head; by default their commits."""
     author: str = ""
     forge: Forge | None = None
     merge: Merge | None = None
@@ -65,7 +67,7 @@ def planned(workspace: Workspace, request: Request, names: Iterable[str] = ()) -
     base = _tree(workspace, request.base)
     merged = trees.merged(workspace.repository, request.base, request.head, workspace.prefix)
     if failed(merged.diagnostics):
-        return Planned(_review(workspace, request, invalid=merged.diagnostics))
+        return Planned(_review(workspace, request, invalid=tuple(_named(d, request) for d in merged.diagnostics)))
     if merged.tree is None:
         problem = (
             f"{request.head[:10]} and {request.base[:10]} have no history in common, or the merge holds no workspace."
@@ -78,6 +80,18 @@ def planned(workspace: Workspace, request: Request, names: Iterable[str] = ()) -
         return Planned(_review(workspace, request, invalid=error.diagnostics))
     found = tuple(_environment(workspace, request, p) for p in prepared)
     return Planned(_review(workspace, request, environments=found), prepared)
+
+
+def _named(conflict: Diagnostic, request: Request) -> Diagnostic:
+    """A conflict in the names that people know."""
+    known = dict(zip((request.base, request.head), request.names, strict=True))
+
+    def said(text: str) -> str:
+        for commit, name in known.items():
+            text = text.replace(commit, name or commit[:10])
+        return text
+
+    return replace(conflict, summary=said(conflict.summary), fix=said(conflict.fix))
 
 
 def _review(
@@ -130,9 +144,16 @@ def _environment(workspace: Workspace, request: Request, prepared: Prepared) -> 
         prepared.plan,
         prepared.diagnostics,
         approved=tuple(dict.fromkeys(c.person.user for c in found.counted if c.id in used)),
-        missing=tuple(r.text for r in allowed.refusals) if not prepared.plan.empty else (),
+        missing=_missing(prepared, allowed),
         edges=tuple(prepared.catalog.lineage.edges()),
     )
+
+
+def _missing(prepared: Prepared, allowed: permitting.Permission) -> tuple[str, ...]:
+    """What stands against an apply, but the policies: their verdicts are shown by themselves."""
+    if prepared.plan.empty:
+        return ()
+    return tuple(r.text for r in allowed.refusals if not r.text.startswith("The policy "))
 
 
 def _tree(workspace: Workspace, commit: str) -> Tree:

@@ -79,6 +79,7 @@ class _Permission(msgspec.Struct):
 
 
 class _Status(msgspec.Struct):
+    id: int
     status: str
     context: str
     description: str = ""
@@ -206,10 +207,11 @@ class Gitea:
 
     def status(self, commit: str, context: str) -> tuple[State, str] | None:
         path = f"{self._repo}/commits/{quote(commit, safe='')}/statuses"
-        query: Parameters = {"sort": "highestindex", "limit": _PAGE}
-        found = self._door.pages(path, _Status, query)
-        first = next((s for s in found if s.context == context), None)
-        return None if first is None else (_STATES.get(first.status, State.ERROR), first.description)
+        # All of them, in an order without ties; `leastindex` and `highestindex` mean each other's, so neither is relied on.
+        query: Parameters = {"sort": "leastindex", "limit": _PAGE}
+        found = (s for s in self._door.pages(path, _Status, query) if s.context == context)
+        newest = max(found, key=lambda s: s.id, default=None)
+        return None if newest is None else (_STATES.get(newest.status, State.ERROR), newest.description)
 
     def annotate(self, commit: str, title: str, ok: bool, summary: str, found: Sequence[Annotation]) -> bool:
         return False

@@ -20,6 +20,7 @@ SIGNS = {
 SPEC_SIGNS = {"added": "+", "removed": "-", "changed": "~", "renamed": ">"}
 MOST_CHANGES = 12
 QUIET = ("fingerprint", "sourceFingerprint")
+_VERDICTS = {"advisory": "warns", "soft": "REFUSES, unless overridden"}
 
 
 def text(plan: Plan, *, detailed: bool = False) -> str:
@@ -120,16 +121,15 @@ def _evidence(plan: Plan) -> Iterator[str]:
     yield from _section(
         "Policies",
         (
-            f"{'allows' if v.allowed else 'REFUSES' if v.level == 'mandatory' else 'warns'}  {v.policy} on {v.object}: {v.message}"
+            f"{_VERDICTS.get(v.level, 'REFUSES')}  {v.policy} on {v.object}: {v.message}"
             for v in found.verdicts
             if not v.allowed
         ),
     )
     yield from _section("Merged, not applied yet", (spec_line(c).strip() for c in found.unapplied))
-    if found.approvals_required and plan.seal:
-        teams = ", ".join(found.approvers) or "anyone"
+    if found.approval_rules and plan.seal:
         yield ""
-        yield f"Approvals: {found.approvals_required} needed, of {teams} (trueup approve {plan.environment})."
+        yield f"Approvals: {'; '.join(found.approval_rules)} (trueup approve {plan.environment})."
 
 
 def _section(title: str, lines: Iterable[str]) -> Iterator[str]:

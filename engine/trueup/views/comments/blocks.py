@@ -92,8 +92,9 @@ def pieces(blocks: Iterable[Block], frames: tuple[Frame, ...] = ()) -> Iterator[
 
 
 def _framed(frames: tuple[Frame, ...], frame: Frame, lines: Iterable[str]) -> Iterator[Piece]:
+    inside = (*frames, frame)
     for line in lines:
-        yield Piece((*frames, frame), line)
+        yield Piece(inside, line)
 
 
 def _row(cells: tuple[str, ...]) -> str:

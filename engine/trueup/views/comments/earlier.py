@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable
 
 from trueup.views.comments import blocks
-from trueup.views.comments.escaping import code, cut, plain, prose, visible
+from trueup.views.comments.escaping import code, plain, prose
 from trueup.views.comments.fitting import whole
+from trueup.views.comments.limits import UNLIMITED
 from trueup.views.comments.values import Earlier
 from trueup.views.words import plural, short
 
@@ -49,7 +50,7 @@ def data_line(head: str, summary: str, earlier: Iterable[Earlier]) -> str:
     value = {
         "commit": head,
         "summary": plain(summary, WIDEST),
-        "earlier": [[e.commit, cut(e.summary, WIDEST)] for e in earlier],
+        "earlier": [[e.commit, plain(e.summary, WIDEST)] for e in earlier],
     }
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     for character, escape in _ENDS.items():
@@ -59,8 +60,8 @@ def data_line(head: str, summary: str, earlier: Iterable[Earlier]) -> str:
 
 def fold(earlier: Iterable[Earlier]) -> str:
     """The older plans as a fold; empty where there are none."""
-    lines = tuple(f"{code(short(e.commit))}: {prose(visible(e.summary), WIDEST)}" for e in earlier)
+    lines = tuple(f"{code(short(e.commit))}: {prose(e.summary, WIDEST)}" for e in earlier)
     if not lines:
         return ""
     title = plural(len(lines), "earlier plan")
-    return whole("", blocks.pieces((blocks.Fold(title, (blocks.Items(lines),)),)), "")
+    return whole("", blocks.pieces((blocks.Fold(title, (blocks.Items(lines),)),)), "", UNLIMITED) or ""

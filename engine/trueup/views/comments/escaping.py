@@ -19,7 +19,6 @@ _INVISIBLE = re.compile(
 )
 """What shows nothing although its category is that of a letter, mark or symbol (Default_Ignorable_Code_Point, the blank of Braille)."""
 _CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-_COMMENT = re.compile(r"<(?=!--)")
 _RUNS = re.compile("`+")
 _LTR = "\u200e"
 
@@ -27,7 +26,7 @@ _WORD = r"[^\W\d_]+(?:['’-][^\W\d_]+)*"
 _NUMBER = r"\d{1,6}(?:[.,]\d{1,6})*%?"
 _PLAIN = re.compile(rf"[(“‘\"']*(?:{_WORD}|{_NUMBER})[)”’\"']*[.,;:!?…]*[)”’\"']*|[—–→…·(]")
 _CLOSING = re.compile(r"[.,;:?)”’\"'…]+")
-_TICKED = re.compile(r"`([^`]+)`")
+_TICKED = re.compile(r"`([^`]*[^`\s][^`]*)`")
 _BLANKS = re.compile(r"( *)([^ ]+)")
 _COMMIT = re.compile(r"[0-9a-f]{7,}", re.IGNORECASE)
 _LISTED = re.compile(r"\d+[.)]")
@@ -35,9 +34,9 @@ _LISTED = re.compile(r"\d+[.)]")
 
 def visible(text: str) -> str:
     """The text on one line, with what cannot be seen (controls, bidirectional overrides, zero widths) as escapes like `\\u202e`."""
-    if text.isascii() and text.isprintable():
-        return _COMMENT.sub(r"\\x3c", text)
-    return _COMMENT.sub(r"\\x3c", "".join(c if _shown(c) else _escape(c) for c in text))
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(c if _shown(c) else _escape(c) for c in text)
+    return text.replace("<!--", r"\x3c!--")
 
 
 def _shown(character: str) -> bool:

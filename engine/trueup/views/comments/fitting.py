@@ -27,8 +27,9 @@ class _Body:
     unit: Unit
     lines: list[str] = field(default_factory=list)
     frames: tuple[Frame, ...] = ()
-    opened: set[Frame] = field(default_factory=set)
     used: int = 0
+    ends: int = 0
+    """The size of what closes the frames."""
 
     def add(self, piece: Piece, seen: set[Frame]) -> bool:
         """Writes a piece with the frames that it needs; False, and nothing written, where there is no room."""
@@ -43,13 +44,16 @@ class _Body:
         for frame in piece.frames[shared:]:
             lines += frame.again if frame in seen else frame.opening
         lines.append(piece.text)
-        closing = [line for frame in reversed(piece.frames) for line in frame.closing]
-        if self.used + self._size(lines) + self._size(closing) > self.room:
+        size = self._size(lines)
+        same = piece.frames is self.frames
+        ends = self.ends if same else self._size([line for frame in piece.frames for line in frame.closing])
+        if self.used + size + ends > self.room:
             return False
         self.lines += lines
-        self.used += self._size(lines)
-        self.frames = piece.frames
-        seen.update(piece.frames)
+        self.used += size
+        if not same:
+            self.frames, self.ends = piece.frames, ends
+            seen.update(piece.frames)
         return True
 
     def close(self) -> str:
@@ -61,12 +65,12 @@ class _Body:
         return sum(measure(line, self.unit) + 1 for line in lines)
 
 
-def whole(head: str, pieces: Iterable[Piece], tail: str) -> str:
-    """One body, however long."""
-    body = _Body(room=2**62, unit=Unit.CHARACTERS)
+def whole(head: str, pieces: Iterable[Piece], tail: str, limit: Limit) -> str | None:
+    """One body; None, as soon as that is known, where the limit does not hold it."""
+    body = _Body(limit.size - measure(head, limit.unit) - measure(tail, limit.unit), limit.unit)
     seen: set[Frame] = set()
-    for piece in pieces:
-        body.add(piece, seen)
+    if body.room < 0 or not all(body.add(piece, seen) for piece in pieces):
+        return None
     return head + body.close() + tail
 
 

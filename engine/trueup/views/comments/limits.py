@@ -41,6 +41,7 @@ class Limit:
 SMALLEST = 16_000
 """Below this a summary of long names in many-byte letters might not fit; no forge is near it."""
 
+UNLIMITED = Limit(2**40)
 GITHUB = Limit(65_536)
 GITLAB = Limit(1_000_000)
 GITEA = Limit(65_535, Unit.UTF8)

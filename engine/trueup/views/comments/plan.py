@@ -18,7 +18,6 @@ from trueup.views.comments.markers import Marker
 from trueup.views.comments.values import Earlier, EnvironmentPlan, PullRequestPlan, ReadLine
 
 _CAPS = (420, 200, 90)
-UNLIMITED = Limit(2**40)
 
 
 def marker(workspace: str) -> Marker:
@@ -40,8 +39,8 @@ def bodies(
         raise ValueError(f"A comment of {limit.size} {limit.unit} cannot hold the summary of a plan.")
     head, tail = _ends(review, limit)
     for level in LEVELS:
-        text = fitting.whole(_head(review, head)(1, 1), _pieces(review, level, read_line), tail)
-        if limit.fits(text):
+        text = fitting.whole(_head(review, head)(1, 1), _pieces(review, level, read_line), tail, limit)
+        if text is not None:
             return (text,)
     return fitting.divided(_head(review, head), _pieces(review, LEVELS[-1], read_line), tail, limit, _rest, most)
 

@@ -27,7 +27,7 @@ SHARE = 20
 STUCK = 120.0
 """Seconds without a sign of the loop, and nothing in hand, after which it no longer counts as alive."""
 SPEED = 1.0
-"""Seconds between two turns, at least: however often it is woken."""
+"""Seconds between two rounds, at least: however often it is woken."""
 
 
 @dataclass
@@ -120,7 +120,8 @@ class Watch:
         now = self.clock()
         times = [c.again for c in self._courses.values() if c.again and c.standing.leads]
         wait = min([self.poll, *(max(t - now, SPEED) for t in times)])
-        if self._woken.wait(wait) and not self._stopped.wait(SPEED):
+        if self._woken.wait(wait):
+            self._stopped.wait(max(0.0, self.alive + SPEED - self.clock()))
             self._woken.clear()
 
     def _fetch(self) -> None:

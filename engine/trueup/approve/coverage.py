@@ -78,7 +78,7 @@ def judge(
     scene = Scene(plan, teams, ownership or Ownership())
     missing = [text for rule in rules for text in _missing(rule, plan.seal, given, scene)]
     used = tuple(sorted({a.id for a in given if any(a.covers(e) for e in plan.seal)}))
-    overridden = any(_met(rule, plan.seal, given, scene) for rule in overriding)
+    overridden = any(_overrides(rule, plan.seal, given, scene) for rule in overriding)
     return Covered(tuple(missing), used, overridden)
 
 
@@ -117,6 +117,11 @@ def _approvers(rule: ApprovalRule, entry: SealEntry, given: list[Agreement], sce
 
 def _met(rule: ApprovalRule, entries: Iterable[SealEntry], given: list[Agreement], scene: Scene) -> bool:
     return all(len(_approvers(rule, e, given, scene)) >= rule.required for e in entries)
+
+
+def _overrides(rule: ApprovalRule, entries: tuple[SealEntry, ...], given: list[Agreement], scene: Scene) -> bool:
+    """Whether those who may pass over soft policies approved everything, and may for everything."""
+    return all(requirements.concerns(rule, e, scene) for e in entries) and _met(rule, entries, given, scene)
 
 
 def _missing(rule: ApprovalRule, entries: tuple[SealEntry, ...], given: list[Agreement], scene: Scene) -> Iterable[str]:

@@ -59,6 +59,12 @@ def rules(settings: Approvals, *, override: bool = False) -> tuple[ApprovalRule,
     return (*plain, *(r for r in settings.rules if r.policy_override is override))
 
 
+def asked(plan: Plan, settings: Approvals, teams: Mapping[str, TeamSpec]) -> tuple[str, ...]:
+    """The rules that the plan's effects must meet, as words."""
+    scene = Scene(plan, teams)
+    return tuple(worded(r) for r in rules(settings) if any(concerns(r, e, scene) for e in plan.seal))
+
+
 def concerns(rule: ApprovalRule, entry: SealEntry, scene: Scene) -> bool:
     """Whether a rule is about an entry. What cannot be told matches: a rule is not passed over for want of knowledge."""
     step = scene.steps.get(entry.urn)

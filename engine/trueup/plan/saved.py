@@ -152,6 +152,7 @@ def _evidence_json(found: Evidence) -> dict[str, Any]:
         "approvalsRequired": found.approvals_required,
         "approvers": list(found.approvers),
         "unapplied": [spec_change_json(c) for c in found.unapplied],
+        "approvalRules": list(found.approval_rules),
     }
 
 
@@ -164,6 +165,7 @@ def _evidence(value: Mapping[str, Any]) -> Evidence:
         value["approvalsRequired"],
         tuple(value["approvers"]),
         tuple(_spec_change(c) for c in value["unapplied"]),
+        tuple(value.get("approvalRules", ())),
     )
 
 

@@ -144,6 +144,8 @@ class Evidence:
     approvers: tuple[str, ...] = ()
     unapplied: tuple[SpecChange, ...] = ()
     """Changes that are merged and not applied yet, shown apart."""
+    approval_rules: tuple[str, ...] = ()
+    """Each rule of approval that the plan must meet, as words: `1 of credit`, `2 of leads for delete`."""
 
 
 @dataclass(frozen=True, slots=True)

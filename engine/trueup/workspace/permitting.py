@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from trueup.apply import checkpoints
 from trueup.apply.backend import Backend, BackendError
 from trueup.apply.backend import resolve as resolve_backend
-from trueup.approve import authorship, codeowners, coverage, windows
+from trueup.approve import authorship, codeowners, coverage, requirements, windows
 from trueup.approve.requirements import Ownership
 from trueup.approve.reviews import Found
 from trueup.load import git, trees
@@ -18,8 +19,7 @@ from trueup.plan.values import Action
 from trueup.record.events import DONE, EventKind
 from trueup.workspace.drivers import driver_of
 from trueup.workspace.opening import Workspace, WorkspaceError
-from trueup.workspace.planning import Prepared, by_key, catalog_of, validated
-from trueup_specs.core.envelope import Document
+from trueup.workspace.planning import Prepared, by_key, catalog_of, teams_in, validated
 from trueup_specs.kinds.team.spec import TeamSpec
 from trueup_stacks.core.resources import StackId
 
@@ -70,7 +70,6 @@ def permission(
         )
     if closed := windows.closed(settings.windows, datetime.now(UTC)):
         found.append(Refusal(DENIED, closed))
-    found += _policies(prepared)
     found += _deletes(prepared, settings.max_deletes, confirm_deletes)
     covered = coverage.judge(
         prepared.plan,
@@ -82,6 +81,7 @@ def permission(
         reviewed=reviewed,
         ownership=ownership(workspace, prepared),
     )
+    found += _policies(prepared, overridden=covered.overridden or not prepared.plan.seal)
     found += [Refusal(DENIED, text, f"Ask for `trueup approve {environment}`.") for text in covered.missing]
     return Permission(tuple(found), tuple(covered.used))
 
@@ -105,12 +105,17 @@ def ownership(workspace: Workspace, prepared: Prepared) -> Ownership:
     return Ownership(codeowners.parse(text), tuple(sorted({*touched, *written})))
 
 
-def _policies(prepared: Prepared) -> list[Refusal]:
-    return [
-        Refusal(DENIED, f"The policy {v.policy} refuses {v.object}: {v.message}")
-        for v in prepared.plan.evidence.verdicts
-        if not v.allowed and v.level == "mandatory"
-    ]
+def _policies(prepared: Prepared, overridden: bool) -> Iterator[Refusal]:
+    """What policies refuse; soft ones only where something new is done, and nobody who may override approved it."""
+    settings = (prepared.rules or prepared.catalog).settings.approvals
+    may = " or ".join(requirements.worded(r) for r in requirements.rules(settings, override=True))
+    fix = f"It passes with the approval of {may}." if may else "No rule of `spec.approvals` lets anyone override it."
+    for verdict in prepared.plan.evidence.verdicts:
+        text = f"The policy {verdict.policy} refuses {verdict.object}: {verdict.message}"
+        if not verdict.allowed and verdict.level == "mandatory":
+            yield Refusal(DENIED, text)
+        elif not verdict.allowed and verdict.level == "soft" and not overridden:
+            yield Refusal(DENIED, text, fix)
 
 
 def _deletes(prepared: Prepared, share: float, confirmed: bool) -> list[Refusal]:
@@ -138,12 +143,7 @@ def authors_of(workspace: Workspace, prepared: Prepared) -> frozenset[str]:
 
 def teams_of(prepared: Prepared) -> dict[str, TeamSpec]:
     """The teams whose rules hold, by name."""
-    rules = prepared.rules or prepared.catalog
-    found: dict[str, TeamSpec] = {}
-    for document in rules.of_kind("Team"):
-        assert isinstance(document, Document) and isinstance(document.spec, TeamSpec)
-        found[document.key.name] = document.spec
-    return found
+    return teams_in(prepared.rules or prepared.catalog)
 
 
 def check_job(workspace: Workspace, environment: str, revision: str) -> None:

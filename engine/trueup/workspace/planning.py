@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from trueup.approve import policies
+from trueup.approve import policies, requirements
 from trueup.compile.compilation import Compilation, compile_catalog
 from trueup.load.parts import Part
 from trueup.load.trees import Tree, WorkingTree, revision
@@ -28,6 +28,7 @@ from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup_specs.core.diagnostics import Diagnostic, failed, nearest
 from trueup_specs.core.envelope import Document
 from trueup_specs.core.references import Key
+from trueup_specs.kinds.team.spec import TeamSpec
 
 INVALID = 4
 NOTHING_SELECTED = 3
@@ -199,8 +200,18 @@ def _judged(made: Plan, catalog: Catalog, compilation: Compilation, ruling: Cata
         verdicts=policies.judge(held, documents, resources, made, catalog.environment),
         approvals_required=approvals.required,
         approvers=tuple(approvals.teams),
+        approval_rules=requirements.asked(made, approvals, teams_in(ruling)),
     )
     return replace(made, evidence=evidence, policies=policies.matching(held, documents, resources, made))
+
+
+def teams_in(ruling: Catalog) -> dict[str, TeamSpec]:
+    """The teams of a catalog, by name."""
+    found: dict[str, TeamSpec] = {}
+    for document in ruling.of_kind("Team"):
+        assert isinstance(document, Document) and isinstance(document.spec, TeamSpec)
+        found[document.key.name] = document.spec
+    return found
 
 
 def _revision(tree: Tree) -> Revision:

@@ -112,3 +112,55 @@ def test_the_rules_of_the_base_branch_hold(world: World) -> None:
     assert verdicts(world) == []
     prepared = world.prepare(rules=world.tree("main"))
     assert [v.message for v in prepared.plan.evidence.verdicts] == ["Held by main."]
+
+
+OVERRIDE = "  approvals: { required: 1, teams: [credit], rules: [{ users: [cem], policyOverride: true }] }\n"
+
+
+def soft(world: World) -> None:
+    """Cem may override, in an environment where anyone of the team may approve; the policy is broken by a new timeout."""
+    world.edit("environments.yaml", "  approvals: { required: 1, teams: [credit] }\n", OVERRIDE)
+    policy(world, level="soft", match={"kinds": ["Endpoint"]}, expression="document.spec.predictor.minReplicas >= 2")
+    world.apply()
+    world.edit("endpoint.yaml", "timeout: 10s", "timeout: 20s")
+    world.commit("A longer timeout")
+
+
+@pytest.mark.capability("model-management/policy-enforcement", by="trueup.approve.coverage:judge")
+def test_a_soft_policy_refuses_until_someone_approves_who_may_override(world: World, approve: Any) -> None:
+    soft(world)
+    assert refusals(world) == ["The policy rule refuses Endpoint/credit/risk: Not like this."]
+    approve("bea")
+    assert refusals(world) != [], "an approval of someone else lets the effects pass, not the policy"
+    approve("cem")
+    assert permitting.permission(world.workspace, world.prepare()).refusals == ()
+
+
+def test_who_may_override_is_said(world: World) -> None:
+    soft(world)
+    found = permitting.permission(world.workspace, world.prepare()).refusals
+    assert [r.fix for r in found if "policy" in r.text] == ["It passes with the approval of 1 of cem."]
+
+
+def test_without_a_rule_nobody_overrides_a_soft_policy(world: World, approve: Any) -> None:
+    soft(world)
+    world.edit("environments.yaml", OVERRIDE, "  approvals: { required: 1, teams: [credit] }\n")
+    world.commit("Nobody overrides", email="bea@example.com")
+    approve("cem")
+    assert refusals(world) != []
+
+
+def test_a_mandatory_policy_is_overridden_by_nobody(world: World, approve: Any) -> None:
+    soft(world)
+    world.edit("policies.yaml", "level: soft", "level: mandatory")
+    world.commit("Mandatory", email="ada@example.com")
+    approve("cem")
+    assert refusals(world) != []
+
+
+def test_who_wrote_it_does_not_override_it(world: World, approve: Any) -> None:
+    soft(world)
+    world.edit("endpoint.yaml", "timeout: 20s", "timeout: 30s")
+    world.commit("Longer still", email="cem@example.com")
+    approve("cem")
+    assert refusals(world) != []

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from trueup_specs.core.envelope import Document, seconds
-from trueup_specs.core.references import Key
-from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, repeated
+from trueup_specs.core.rules import Finding, Index, Rule, SpecRule
 from trueup_specs.core.schedules import cron_problem, known_timezone, timezone_fix
+from trueup_specs.kinds.environment import approval_rules
 from trueup_specs.kinds.environment.spec import EnvironmentSpec
-from trueup_specs.kinds.team.spec import TeamSpec
 
 _BACKENDS = ("file", "s3", "gs", "azblob", "https", "http")
 _PROVIDERS = ("awskms", "gcpkms", "azurekeyvault", "hashivault")
@@ -27,11 +26,6 @@ _WINDOWS = """
     kind: Environment
     metadata: {name: prod}
     spec: {windows: [{cron: "0 8 * * 1-5", duration: 8h, timezone: Europe/Berlin}]}
-    """
-_TEAM = """
-    kind: Team
-    metadata: {name: growth}
-    spec: {members: [{user: ada}, {user: bob}]}
     """
 
 
@@ -112,70 +106,6 @@ class PassphraseUnused(SpecRule[EnvironmentSpec]):
                 f"The secrets provider {spec.state.secrets_provider!r} takes no passphrase.",
                 at_key=True,
                 fix="Remove `passphraseEnv`, or write `secretsProvider: passphrase`.",
-            )
-
-
-class ApprovalsUnreachable(SpecRule[EnvironmentSpec]):
-    """`approvals.required` must not be more than there are people in `approvals.teams`."""
-
-    code = "TRU1123"
-    reason = "No plan could ever be applied."
-    good = f"""
-        kind: Environment
-        metadata: {{name: prod}}
-        spec: {{approvals: {{required: 1, teams: [growth]}}}}
-        ---
-        {_TEAM.replace(chr(10) + "    ", chr(10) + "        ").strip()}
-        """
-    bad = """
-        kind: Environment
-        metadata: {name: prod}
-        spec: {approvals: {required: 3, teams: [growth]}}
-        #                            ^
-        ---
-        kind: Team
-        metadata: {name: growth}
-        spec: {members: [{user: ada}, {user: bob}]}
-        """
-
-    def find(self, spec: EnvironmentSpec, document: Document, index: Index) -> Iterator[Finding]:
-        people: set[str] = set()
-        for name in spec.approvals.teams:
-            team = index.get(Key("Team", "", name))
-            if team is None or not isinstance(team.spec, TeamSpec):
-                return
-            people.update(member.user for member in team.spec.members)
-        if spec.approvals.teams and spec.approvals.required > len(people):
-            yield Finding(
-                ("spec", "approvals", "required"),
-                f"{spec.approvals.required} approvals are required, but the teams have {len(people)} members.",
-                fix="Require fewer, or add teams; the author of a change is not counted.",
-            )
-
-
-class ApprovalTeamTwice(SpecRule[EnvironmentSpec]):
-    """`approvals.teams` must name each team once."""
-
-    code = "TRU1124"
-    reason = "A repeated name is, as a rule, another team that was meant."
-    good = ApprovalsUnreachable.good
-    bad = """
-        kind: Environment
-        metadata: {name: prod}
-        spec: {approvals: {required: 1, teams: [growth, growth]}}
-        #                                               ^
-        ---
-        kind: Team
-        metadata: {name: growth}
-        spec: {members: [{user: ada}, {user: bob}]}
-        """
-
-    def find(self, spec: EnvironmentSpec, document: Document, index: Index) -> Iterator[Finding]:
-        for position, _, name in repeated(spec.approvals.teams):
-            yield Finding(
-                ("spec", "approvals", "teams", position),
-                f"The team {name!r} is listed twice.",
-                fix="Remove one of them.",
             )
 
 
@@ -344,8 +274,7 @@ RULES: tuple[type[Rule], ...] = (
     BackendUnknown,
     ProviderUnknown,
     PassphraseUnused,
-    ApprovalsUnreachable,
-    ApprovalTeamTwice,
+    *approval_rules.RULES,
     WindowCron,
     WindowTimezone,
     WindowNothing,

@@ -37,7 +37,9 @@ class PolicySpec(SpecModel):
     """
 
     on: Literal["specs", "resources", "plan"] = "specs"
-    level: Literal["advisory", "mandatory"] = "mandatory"
+    level: Literal["advisory", "soft", "mandatory"] = "mandatory"
+    """`advisory` is shown and refuses nothing; `soft` refuses, unless those approved who may override (an approval rule of the
+    environment with `policyOverride`); `mandatory` refuses whoever approved."""
     match: Match = Field(default_factory=Match)
     expression: str = Field(min_length=1)
     message: str = Field(min_length=1)

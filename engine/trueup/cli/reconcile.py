@@ -103,18 +103,21 @@ def _loops(
 ) -> tuple[Branch, list[Reconciler]]:
     from trueup.apply.outcome import Event
     from trueup.views.outcomes import event_line
+    from trueup.workspace import joining
+    from trueup.workspace.asking import Asking
     from trueup.workspace.following import Branch
     from trueup.workspace.looping import Reconciler
     from trueup.workspace.opening import open_workspace
 
     workspace = open_workspace(directory)
     branch = Branch(workspace, revision, remote)
+    forge = Asking(workspace, joining.join(workspace, remote))
 
     def told(event: Event) -> None:
         if line := event_line(event).strip():
             say(_line("progress", {"text": line}, event.stack.environment))
 
-    return branch, [Reconciler(workspace, name, branch, told) for name in dict.fromkeys(environments)]
+    return branch, [Reconciler(workspace, name, branch, told, forge) for name in dict.fromkeys(environments)]
 
 
 def _line(event: str, fields: dict[str, str], environment: str = "") -> Line:

@@ -56,7 +56,7 @@ def _drift(environment: str, desired: Desired, observed: Observed, now: float, m
     """What comes of what runs; None where it is as it was applied, or is known to be reported."""
     if not observed.drifted:
         return None
-    if desired.drift == "report":
+    if desired.drift != "heal":
         return Decision(Action.REPORT, _seen(observed)) if memory.reported != observed.digest else None
     if desired.unhealable:
         return Decision(Action.REFUSED, (*_seen(observed), *desired.unhealable))

@@ -47,7 +47,7 @@ class Desired:
     """Steps of an approved spec that go on by themselves: a run that was waited for, new data, a trigger."""
     refusals: tuple[str, ...] = ()
     """What stands against the apply, as sentences."""
-    drift: Literal["report", "heal"] = "report"
+    drift: Literal["report", "issue", "heal"] = "report"
     unhealable: tuple[str, ...] = ()
     """What stands against bringing back what was applied, as sentences."""
 
@@ -96,8 +96,8 @@ class Memory:
     """The digest of the drift that was reported last."""
     told: str = ""
     """The digest of the refusal, or of what is broken, that was recorded last."""
-    fired: Mapping[str, float] = field(default_factory=dict)
-    """When each pipeline's schedule was seen to last, by the document."""
+    issued: str = ""
+    """The digest of the drift that an issue was opened about last."""
 
 
 @dataclass(frozen=True, slots=True)

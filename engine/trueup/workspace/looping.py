@@ -18,6 +18,7 @@ from trueup.reconcile.decisions import decide
 from trueup.reconcile.values import Action, Memory, Turn
 from trueup.record.events import Event, EventKind
 from trueup.workspace import applying, memories, operating, permitting, viewing
+from trueup.workspace.asking import Asking
 from trueup.workspace.following import Branch
 from trueup.workspace.opening import Workspace
 from trueup.workspace.viewing import View
@@ -35,6 +36,7 @@ class Reconciler:
     environment: str
     branch: Branch
     on_event: Callable[[Progress], None] = lambda _event: None
+    forge: Asking | None = None
     clock: Callable[[], float] = time.time
     stopping: bool = False
     busy: str = ""
@@ -63,7 +65,8 @@ class Reconciler:
         began, now = time.monotonic(), self.clock()
         tip = self.branch.tip()
         looks = look or (0 < self.look_again <= now)
-        view = viewing.view(self.workspace, self.environment, tip, looks)
+        asking = self.forge or Asking(self.workspace)
+        view = viewing.view(self.workspace, self.environment, tip, looks, asking.reviewed)
         self._mark(view, now, looks)
         decision = decide(self.environment, view.desired, view.recorded, view.observed, now, self.memory)
         turn = Turn(
@@ -75,13 +78,16 @@ class Reconciler:
             looked=looks,
         )
         turn = self._act(turn, view) if decision.acts and not self.stopping else self._tell(turn, view)
+        if view.desired.drift == "issue" and view.observed.digest not in ("", self.memory.issued):
+            turn = self._issue(turn, view, asking)
         return replace(turn, seconds=time.monotonic() - began)
 
     def _mark(self, view: View, now: float, looked: bool) -> None:
         """Remembers the look, and when the next one is due: by the interval, and when a schedule fires."""
         if looked:
             reported = self.memory.reported if view.observed.digest == self.memory.reported else ""
-            self._remember(replace(self.memory, looked=now, reported=reported))
+            issued = reported and self.memory.issued
+            self._remember(replace(self.memory, looked=now, reported=reported, issued=issued))
         times = [self.memory.looked + seconds(view.interval)] if view.interval else []
         times += [t] if (t := schedules.next_(view.documents, self.memory.looked or now)) else []
         self.look_again = min(times, default=0.0)
@@ -147,6 +153,13 @@ class Reconciler:
                     Event(EventKind.DENIED, self.environment, turn.commit, outcome=outcome, details=details)
                 )
                 self._remember(replace(self.memory, told=digest))
+        return turn
+
+    def _issue(self, turn: Turn, view: View, asking: Asking) -> Turn:
+        """Opens the issue about drift; where that does not work, it is said, and tried again with the next look."""
+        if problem := asking.issue(self.environment, view.observed.drifted):
+            return replace(turn, error=problem)
+        self._remember(replace(self.memory, issued=view.observed.digest))
         return turn
 
     def _remember(self, memory: Memory) -> None:

@@ -6,7 +6,7 @@ right, by that one, under the rules of the newer one where those can be read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from trueup.apply.backend import BackendError
@@ -14,6 +14,7 @@ from trueup.apply.cli import CliError
 from trueup.apply.locks import LockedError
 from trueup.apply.pulumi import DriverError
 from trueup.apply.secrets import SecretError
+from trueup.approve.reviews import Found
 from trueup.load.git import GitError
 from trueup.load.trees import Revision, Tree, revision
 from trueup.observe.live import Sight
@@ -21,7 +22,7 @@ from trueup.plan.recorded import Recorded as Books
 from trueup.reconcile.values import Desired, Observed, Recorded
 from trueup.record.events import LedgerError
 from trueup.resolve.catalog import Catalog
-from trueup.workspace import operating, permitting
+from trueup.workspace import merging, operating, permitting
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup.workspace.operating import Finding
 from trueup.workspace.planning import InvalidSpecs, Prepared, last_applied, prepare
@@ -42,6 +43,7 @@ EXPECTED = (
     OSError,
 )
 """What can go wrong without a bug of ours: the loop says it and goes on."""
+Reviewed = Callable[[Prepared], tuple[Found, str]]
 BY_ITSELF = ("drift", "resume", "volatile")
 
 
@@ -85,8 +87,17 @@ class _Eyes:
         return self.sight if catalog.settings.drift.action == "heal" else Sight()
 
 
-def view(workspace: Workspace, environment: str, tip: Revision, looks: bool) -> View:
-    """What is known of an environment at a commit. Raises only what is no matter of the specs (`EXPECTED` but InvalidSpecs)."""
+def view(
+    workspace: Workspace,
+    environment: str,
+    tip: Revision,
+    looks: bool,
+    reviewed: Reviewed = lambda _prepared: (Found(), ""),
+) -> View:
+    """What is known of an environment at a commit. `reviewed` reads the forge's reviews, or says why it cannot.
+
+    Raises only what is no matter of the specs (`EXPECTED` but InvalidSpecs).
+    """
     eyes = _Eyes(workspace, looks)
     last = last_applied(workspace, environment).tree
     recorded = Recorded(last.commit if last else "")
@@ -103,7 +114,7 @@ def view(workspace: Workspace, environment: str, tip: Revision, looks: bool) -> 
     if broken:
         return _stays(workspace, environment, tip, broken, last, recorded, eyes)
     assert prepared is not None
-    return _planned(workspace, prepared, tip, last, recorded, eyes)
+    return _planned(workspace, prepared, tip, last, recorded, eyes, reviewed)
 
 
 def _prepare(workspace: Workspace, environment: str, tree: Tree, eyes: _Eyes, rules: Tree | None = None) -> Prepared:
@@ -127,20 +138,26 @@ def _pinned(workspace: Workspace, environment: str, tip: Revision) -> Revision:
 
 
 def _planned(
-    workspace: Workspace, prepared: Prepared, tip: Revision, last: Tree | None, recorded: Recorded, eyes: _Eyes
+    workspace: Workspace,
+    prepared: Prepared,
+    tip: Revision,
+    last: Tree | None,
+    recorded: Recorded,
+    eyes: _Eyes,
+    reviewed: Reviewed,
 ) -> View:
     """The view where the followed commit has a plan."""
     steps = prepared.plan.steps
     changes = sum(s.exempt not in BY_ITSELF for s in steps)
     resumes = sum(s.exempt in ("resume", "volatile") for s in steps)
-    allowed = permitting.permission(workspace, prepared) if steps else permitting.Permission()
+    allowed, refusals = _allowed(workspace, prepared, reviewed) if steps else (permitting.Permission(), ())
     settings = (prepared.rules or prepared.catalog).settings
     observed, findings = _observed(eyes, prepared)
     healing: Permitted | None = None
     unhealable: tuple[str, ...] = ()
     if findings and settings.drift.action == "heal":
         if not changes:
-            healing, unhealable = Permitted(prepared, allowed.approvals), tuple(r.text for r in allowed.refusals)
+            healing, unhealable = Permitted(prepared, allowed.approvals), refusals
         else:
             healing, unhealable = _healing(workspace, prepared.catalog.environment, last, eyes, tip)
     return View(
@@ -150,7 +167,7 @@ def _planned(
             paused=settings.paused,
             changes=changes,
             resumes=resumes,
-            refusals=tuple(r.text for r in allowed.refusals),
+            refusals=refusals,
             drift=settings.drift.action,
             unhealable=unhealable,
         ),
@@ -192,6 +209,22 @@ def _stays(
     )
     documents = tuple(before.catalog.documents.values())
     return View(desired, recorded, observed, findings, None, healing, settings.drift.interval or "", documents)
+
+
+def _allowed(
+    workspace: Workspace, prepared: Prepared, reviewed: Reviewed
+) -> tuple[permitting.Permission, tuple[str, ...]]:
+    """Whether a plan may be applied, and what stands against it, as sentences."""
+    found, unread = reviewed(prepared)
+    allowed = permitting.permission(workspace, prepared, reviewed=found)
+    refusals = [r.text for r in allowed.refusals]
+    refusals += [unread] if unread and refusals else []
+    if prepared.rules is prepared.catalog:  # what is pinned may be older than what was applied
+        try:
+            merging.check_order(workspace, prepared.catalog.environment, prepared.tree.commit)
+        except WorkspaceError as error:
+            refusals.append(str(error))
+    return allowed, tuple(refusals)
 
 
 def _healing(

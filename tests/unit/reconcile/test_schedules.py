@@ -26,27 +26,18 @@ def nightly(*crons: str, zone: str = "UTC") -> list[Document]:
     return [Document(Key("Pipeline", "churn", "nightly"), Metadata(name="nightly"), spec, Location("p.yaml"))]
 
 
-def test_what_fired_since_then_is_due_once() -> None:
-    found = schedules.due(nightly("0 4 * * *"), MONDAY - 5 * 86400, MONDAY + 10)
-    assert found == {"Pipeline/churn/nightly": MONDAY}
-    assert schedules.due(nightly("0 4 * * *"), MONDAY, MONDAY + 3600) == {}
-    assert schedules.due(nightly("0 4 * * *"), MONDAY - 1, MONDAY) == {"Pipeline/churn/nightly": MONDAY}, (
-        "at the moment itself"
-    )
-    assert schedules.due([], 0, MONDAY) == {} and schedules.next_([], MONDAY) == 0
-
-
-def test_the_time_zone_counts() -> None:
+def test_the_next_time_is_found_in_its_zone() -> None:
+    assert schedules.next_(nightly("0 4 * * *"), MONDAY) == MONDAY + 86400, "the moment itself has passed"
+    assert schedules.next_(nightly("0 4 * * *", "30 4 * * *"), MONDAY) == MONDAY + 1800, "the first of several"
     berlin = nightly("0 4 * * 1", zone="Europe/Berlin")
-    assert schedules.due(berlin, MONDAY - 86400, MONDAY) == {"Pipeline/churn/nightly": MONDAY - 3600}
     assert schedules.next_(berlin, MONDAY) == MONDAY - 3600 + timedelta(days=7).total_seconds()
+    assert schedules.next_([], MONDAY) == 0
 
 
-@given(st.integers(0, 86400 * 30), st.integers(1, 86400 * 2))
-def test_what_is_next_is_due_then(after: int, window: int) -> None:
+@given(st.integers(0, 86400 * 30))
+def test_nothing_fires_between_now_and_the_next_time(after: int) -> None:
     documents, now = nightly("*/20 3-6 * * *", "0 12 1 * *"), MONDAY + after
     coming = schedules.next_(documents, now)
     assert coming > now
-    assert schedules.due(documents, coming - 0.5, coming) == {"Pipeline/churn/nightly": coming}
-    if now + window < coming:
-        assert schedules.due(documents, now, now + window) == {}
+    assert schedules.next_(documents, (now + coming) / 2) == coming
+    assert schedules.next_(documents, coming - 1) == coming

@@ -81,15 +81,15 @@ def test_each_entry_is_an_in_toto_statement_about_the_files_it_writes(
 @pytest.mark.slow
 def test_entries_of_several_processes_are_all_kept(repository: Path, ledger: Ledger) -> None:
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(repository), name, "8"], stderr=subprocess.PIPE)
-        for name in ("a", "b", "c")
+        subprocess.Popen([sys.executable, "-c", WRITER, str(repository), name, "4"], stderr=subprocess.PIPE)
+        for name in "abcdefgh"
     ]
     for writer in writers:
         _, said = writer.communicate(timeout=240)
         assert writer.returncode == 0, said.decode()
-    expected = {f"{w}-{n}" for w in "abc" for n in range(8)}
+    expected = {f"{w}-{n}" for w in "abcdefgh" for n in range(4)}
     assert {e.event.details["who"] for e in ledger.entries()} == expected
-    assert sorted(e.sequence for e in ledger.entries()) == list(range(1, 25))
+    assert sorted(e.sequence for e in ledger.entries()) == list(range(1, 33))
     recorded = ledger.recorded().stacks[StackId("dev", "churn", "model")]
     assert {a.name for a in recorded.resources} == expected, "each kept what the others wrote of the same stack"
 

@@ -130,7 +130,7 @@ def test_a_killed_attempt_counts_as_a_failed_one(world: World) -> None:
 
 def test_a_memory_that_cannot_be_read_is_empty(world: World) -> None:
     reconciler = loop(world)
-    full = Memory({"apply:x": Trouble(3, 5.5, "é")}, {"d": Trouble(1)}, "", 7.25, "r", "t", {"Pipeline/a/b": 1.5})
+    full = Memory({"apply:x": Trouble(3, 5.5, "é")}, {"d": Trouble(1)}, "", 7.25, "r", "t", "i")
     memories.save(reconciler._file, full)
     assert memories.load(reconciler._file) == full
     for damage in (b"", b"{", b'{"version": 2, "memory": {}}', b"\x00" * 40, b"[]"):

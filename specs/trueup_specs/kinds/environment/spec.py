@@ -125,7 +125,8 @@ class Drift(SpecModel):
 
     interval: Duration | None = None
     """How often the loop looks; by default only on request."""
-    action: Literal["report", "heal"] = "report"
+    action: Literal["report", "issue", "heal"] = "report"
+    """`report` writes it to the ledger and the log, `issue` opens an issue on the forge too, `heal` brings back what was applied."""
 
 
 class EnvironmentSpec(SpecModel):

@@ -125,6 +125,7 @@ def test_the_longest_comment_arrives_whole(client: Callable[..., Gitea], opened:
     assert (len(found.body), found.body == body) == (LONGEST, True)
 
 
+@pytest.mark.capability("model-development/code-review-process", by="trueup.forge.gitea:Gitea.reviews")
 def test_reviews_name_their_commit_and_what_became_of_them(
     gitea: Any, people: dict[str, Any], project: str, client: Callable[..., Gitea], opened: int
 ) -> None:
@@ -132,6 +133,7 @@ def test_reviews_name_their_commit_and_what_became_of_them(
     gitea.review(project, opened, people["eve"], "COMMENT")
     dismissed = gitea.review(project, opened, people["bot"])
     gitea.review(project, opened, people["ana"])
+    assert client().reviews(opened)
     gitea.call(
         "POST", f"repos/{project}/pulls/{opened}/reviews/{dismissed}/dismissals", {"message": "No"}, people["ana"]
     )

@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import sys
 
+from trueup_specs.core import docstrings
+
 USAGE_ERROR = 64
 _PLAIN = frozenset({"--help", "-h"})
+_DOCUMENTING = frozenset({"explain", "schema", "init"})
+"""Commands that show or write the documentation of fields."""
 
 
 def run() -> None:
     """Runs the command of `sys.argv`; ends the process with its exit code."""
     arguments = sys.argv[1:]
+    docstrings.wanted = bool(_PLAIN & set(arguments)) or not arguments or arguments[0] in _DOCUMENTING
     if arguments[:1] == ["validate"] and not _PLAIN & set(arguments) and "_TRUEUP_COMPLETE" not in os.environ:
         from trueup.cli import quick
 

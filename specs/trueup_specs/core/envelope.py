@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, Strict
 from pydantic.alias_generators import to_camel
 
+from trueup_specs.core import docstrings
 from trueup_specs.core.references import NAME, EnvironmentRef, Key, TeamRef
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ class SpecModel(BaseModel):
         validate_by_name=True,
         validate_by_alias=True,
         serialize_by_alias=True,
-        use_attribute_docstrings=True,
+        use_attribute_docstrings=docstrings.wanted,
         allow_inf_nan=False,
         defer_build=True,
     )

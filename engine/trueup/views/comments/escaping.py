@@ -143,7 +143,7 @@ def _harmless(word: str, *, first: bool, glued: bool) -> bool:
         return True
     if not _PLAIN.fullmatch(word) or _COMMIT.search(word):
         return False
-    return not (first and _LISTED.match(word))
+    return not (first and _LISTED.fullmatch(word))
 
 
 def plain(text: str, width: int = WIDEST) -> str:

@@ -137,8 +137,8 @@ def _policies(verdicts: tuple[Verdict, ...], detail: Detail) -> Iterator[Block]:
 def _others(found: EnvironmentPlan, detail: Detail) -> Iterator[Block]:
     plan = found.plan
     if plan.evidence.drift:
-        items = tuple(prose(d) for d in plan.evidence.drift[: detail.rows])
-        yield Fold(f"Drift: {plural(len(plan.evidence.drift), 'resource')} not as applied", (Items(_dashed(items)),))
+        items = tuple(f"🔀 {code(d, 300)}" for d in plan.evidence.drift[: detail.rows])
+        yield Fold(f"Drift: {plural(len(plan.evidence.drift), 'resource')} not as applied", (Items(items),))
     if found.preview and detail.preview:
         yield Fold("What the providers say (Pulumi preview)", tuple(previews(found.preview)))
     if plan.evidence.unapplied:
@@ -149,10 +149,6 @@ def _others(found: EnvironmentPlan, detail: Detail) -> Iterator[Block]:
         lines = [f"{CALM} {prose(a)}" for a in found.approved] + [f"{WARNED} missing: {prose(m)}" for m in lacking]
         yield Paragraph("**Approvals**: approve this pull request, or " + code(f"trueup approve {plan.environment}"))
         yield Items(tuple(lines[: detail.rows]))
-
-
-def _dashed(items: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(f"🔀 {item}" for item in items)
 
 
 def _change(change: SpecChange, detail: Detail) -> str:

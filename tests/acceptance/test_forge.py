@@ -242,7 +242,7 @@ def test_a_fresh_clone_proves_the_ledger_with_the_forge_s_anchor(hub: Hub, first
     clone = fresh(hub, "proof")
     report = clone.trueup("audit", "verify", "--forge", "--output", "json").json
     assert report["ok"] and report["anchored"] and report["entries"] >= 4, report
-    kinds = [e["kind"] for e in clone.trueup("audit", "log", "--output", "json").json]
+    kinds = [e["event"] for e in clone.trueup("audit", "log", "--output", "json").json]
     assert "applied" in kinds and "approved" in kinds and "step" in kinds, kinds
     blamed = clone.trueup("audit", "blame", "ObjectStore/raw", "--env", "prod").out
     assert "rita" in blamed, blamed
@@ -261,7 +261,7 @@ def merged_unapplied(hub: Hub, name: str) -> tuple[int, str]:
     before = hub.runner.trueup("audit", "log", "--env", "prod", "--output", "json").json
     done = hub.apply("prod", code=7)
     after = hub.runner.trueup("audit", "log", "--env", "prod", "--output", "json").json
-    assert not [e for e in after[: len(after) - len(before)] if e["kind"] in ("applied", "step")], name
+    assert not [e for e in after[: len(after) - len(before)] if e["event"] in ("applied", "step")], name
     return done.code, done.text
 
 
@@ -382,7 +382,7 @@ def test_two_merges_are_applied_as_one_and_an_unrelated_one_keeps_the_approval(h
     done = hub.apply("prod")
     assert all(f"#{n}" in done.out for n in numbers), done.text
     log = hub.runner.trueup("audit", "log", "--env", "prod", "--limit", "1", "--output", "json").json
-    assert log[0]["kind"] == "applied" and log[0]["outcome"] == "done"
+    assert log[0]["event"] == "applied" and log[0]["outcome"] == "done"
     assert all("applied to `prod`" in results_of(hub, n, "prod") for n in numbers)
 
 
@@ -429,7 +429,7 @@ def test_while_the_forge_is_away_nothing_is_done_and_afterwards_all_is_told(hub:
     finally:
         hub.gitea.start()
     assert not (hub.runner.home / "prod/objects/shop/away").exists()
-    assert "Check the remote" in done.err, done.text
+    assert "Look at the remote" in done.err, done.text
     hub.apply()
     assert "applied to `prod`" in results_of(hub, number, "prod")
 

@@ -101,7 +101,8 @@ def _told(workspace: Workspace, joined: Joined, request: Request, one: PullReque
     teller.comment(one.number, bodies, comments.marker(workspace.name))
     _statuses(joined, teller, found, head)
     failed = _code(found) != 0
-    teller.annotate(head, "trueup plan", not failed, text[:60_000], checks.remarks(found.review))
+    summary = comments.check_summary(found.review, read_line)
+    teller.annotate(head, "trueup plan", not failed, summary, checks.remarks(found.review))
     emit(
         f"#{one.number} {head[:10]} into {one.base} {base[:10]}: "
         + ("refused" if failed else "planned")

@@ -92,7 +92,7 @@ def test_plain_sentences_stay_readable() -> None:
         escaping.prose("Write `owner: growth`, or add it (see `x`).") == "Write `owner: growth`, or add it (see `x`)."
     )
     assert escaping.prose("took 26 s, 1.5 of 2: 40%") == "took 26 s, 1.5 of 2: 40%"
-    assert escaping.prose("ask @mara and #12") == "ask `@mara` and `#12`"
+    assert escaping.prose("ask @mara, and #12.") == "ask `@mara`, and `#12`."
     assert escaping.prose("1. first") == "`1.` first"
 
 

@@ -261,6 +261,7 @@ def test_the_summary_of_a_job_has_everything() -> None:
     body = plan.job_summary(big(700))
     assert measure(body, Unit.UTF8) <= 1_048_576
     assert body.count("- delete") == 70
+    assert measure(plan.check_summary(big(700, "🚀")), Unit.UTF8) <= 65_535
 
 
 LINES = st.lists(TEXTS.map(lambda t: f"! {escaping.visible(t)}"), max_size=30).map(tuple)

@@ -43,7 +43,7 @@ STEPS = (
     Step(Address(DATA, "aws:rds/instance:Instance", "db"), Action.MAYBE_REPLACE, DB, (PropertyChange("zone", ABSENT, "b"),)),
 )  # fmt: skip
 CHANGES = (
-    SpecChange("Pipeline/credit/risk", "changed", Category.BREAKING, ("spec.params.C",), "less | regularisation", Location("a.yaml", 12, 3)),
+    SpecChange("Pipeline/credit/risk", "changed", Category.BREAKING, ("spec.params.C",), "less | regularisation", Location("a.yaml", 1, 3)),
     SpecChange(CLICKS, "removed", Category.BREAKING, location=Location("data.yaml", 40, 1)),
     SpecChange("Endpoint/credit/risk", "changed", Category.METADATA, ("metadata.owner",), location=Location("serving.yaml", 2)),
 )  # fmt: skip
@@ -97,7 +97,7 @@ def test_a_reviewer_knows_from_the_first_ten_lines(problems: Problems) -> None:
         "- **Runs**: trains `Model/credit/risk`, about 3 min",
         "- **Downstream**: 1 `Endpoint`, 1 `Model`: `Endpoint/credit/risk`, `Model/credit/risk`",
         "- **Cost**: 120 to 180 EUR a month",
-        "- **Gates**: `QualityGate/credit/better` decide whether the new version is used; ⚠️ 1 of 2 policies refused: `keep-data`",
+        "- **Gates**: `QualityGate/credit/better` decides whether the new version is used; ⚠️ 1 of 2 policies refused: `keep-data`",
         "- **Approvals**: ⚠️ missing: 2 approvals of team risk",
     ]
 
@@ -185,7 +185,7 @@ def test_specs_with_errors_show_their_lines(problems: Problems) -> None:
 def test_what_cannot_be_planned_says_why(problems: Problems) -> None:
     review = PullRequestPlan("credit", problems=("`left` and main both changed model.yaml.",))
     assert problems(body_of(review)) == []
-    assert "## ⛔ Trueup: this cannot be planned\n\n- ⛔ `left` and main both changed `model.yaml.`" in body_of(review)
+    assert "## ⛔ Trueup: this cannot be planned\n\n- ⛔ `left` and main both changed `model.yaml`." in body_of(review)
     assert checks.invalid_status(review)[1] == "not planned: `left` and main both changed model.yaml."
 
 

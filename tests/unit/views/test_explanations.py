@@ -80,7 +80,7 @@ def test_letters_may_be_of_any_case() -> None:
         ("Endpoint.spec.predictor.replicas.deep", "Endpoint.spec.predictor has no 'replicas'"),
         ("Endpoint.spec.predictor.minReplicas.deep", "has no fields"),
         ("TRU9999", "There is no code TRU9999"),
-        ("Zebra", "The kinds are: DataSource"),
+        ("Zebra", "The kinds are: AccessPolicy"),
     ],
 )
 def test_what_is_not_known_says_what_was_probably_meant(subject: str, meant: str) -> None:

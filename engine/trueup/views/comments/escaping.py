@@ -27,6 +27,7 @@ _NUMBER = r"\d{1,6}(?:[.,]\d{1,6})*%?"
 _PLAIN = re.compile(rf"[(“‘\"']*(?:{_WORD}|{_NUMBER})[)”’\"']*[.,;:!?…]*[)”’\"']*|[—–→…·(]")
 _CLOSING = re.compile(r"[.,;:?)”’\"'…]+")
 _TICKED = re.compile(r"`([^`]*[^`\s][^`]*)`")
+_ENDED = re.compile(r"(.*[^.,;:?…])([.,;:?…]+)")
 _BLANKS = re.compile(r"( *)([^ ]+)")
 _COMMIT = re.compile(r"[0-9a-f]{7,}", re.IGNORECASE)
 _LISTED = re.compile(r"\d+[.)]")
@@ -125,7 +126,7 @@ def _spans(text: str) -> list[tuple[str, bool, bool]]:
 
 
 def _words(text: str) -> Iterator[tuple[str, bool, bool]]:
-    """(text, whether it stood between backticks, whether a blank stands before it)."""
+    """(text, whether it stood between backticks, whether a blank stands before it); the mark that ends a word is apart from its code."""
     spaced = True
     for number, part in enumerate(_TICKED.split(text)):
         if number % 2:
@@ -133,8 +134,13 @@ def _words(text: str) -> Iterator[tuple[str, bool, bool]]:
             spaced = False
             continue
         for found in _BLANKS.finditer(part):
-            yield found[2], False, spaced or bool(found[1])
+            word, end = found[2], ""
+            if not _PLAIN.fullmatch(word) and not _CLOSING.fullmatch(word) and (ended := _ENDED.fullmatch(word)):
+                word, end = ended[1], ended[2]
+            yield word, False, spaced or bool(found[1])
             spaced = False
+            if end:
+                yield end, False, False
         spaced = spaced or part.endswith(" ")
 
 

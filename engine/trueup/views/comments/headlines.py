@@ -21,7 +21,8 @@ NAME = 80
 
 def head(review: PullRequestPlan, cap: int = 420) -> str:
     """Heading and lines; `cap` bounds the characters of each line."""
-    return "".join(f"{line}\n" for line in (_heading(review), "", *(f"- {line}" for line in _lines(review, cap))))
+    lines = [f"- {line}" for line in _lines(review, cap)]
+    return "".join(f"{line}\n" for line in (_heading(review), *([""] if lines else []), *lines))
 
 
 def summary(review: PullRequestPlan) -> str:
@@ -184,18 +185,21 @@ def _gates(environments: list[EnvironmentPlan], cap: int) -> str:
     parts = []
     if deciding := list(dict.fromkeys(pair for e in environments for pair in risks.gates(e))):
         names = (code(g, NAME) if g != m else f"those of {code(m, NAME)}" for g, m in deciding)
-        parts.append(f"{listed(names, cap // 2)} decide whether the new version is used")
-    verdicts = [v for e in environments for v in e.plan.evidence.verdicts]
-    if verdicts:
-        refused = dict.fromkeys(v.policy for v in verdicts if not v.allowed)
-        which = f": {listed((code(p, NAME) for p in refused), cap // 2)}" if refused else ""
-        policies = len({v.policy for v in verdicts})
-        parts.append(
-            f"{WARNED} {len(refused)} of {plural(policies, 'policy')} refused{which}"
-            if refused
-            else f"{CALM} {plural(policies, 'policy')} passed"
-        )
+        verb = "decides" if len(deciding) == 1 and deciding[0][0] != deciding[0][1] else "decide"
+        parts.append(f"{listed(names, cap // 2)} {verb} whether the new version is used")
+    if policies := _policies(environments, cap):
+        parts.append(policies)
     return "; ".join(parts) or "none"
+
+
+def _policies(environments: list[EnvironmentPlan], cap: int) -> str:
+    verdicts = [v for e in environments for v in e.plan.evidence.verdicts]
+    judged = plural(len({v.policy for v in verdicts}), "policy")
+    refused = dict.fromkeys(v.policy for v in verdicts if not v.allowed)
+    if not refused:
+        return f"{CALM} {judged} passed" if verdicts else ""
+    sign = BLOCKED if any(v.level == "mandatory" and not v.allowed for v in verdicts) else WARNED
+    return f"{sign} {len(refused)} of {judged} refused: {listed((code(p, NAME) for p in refused), cap // 2)}"
 
 
 def _approvals(environments: list[EnvironmentPlan], cap: int) -> str:
@@ -204,12 +208,18 @@ def _approvals(environments: list[EnvironmentPlan], cap: int) -> str:
         given = listed((prose(a, 120) for a in environment.approved), cap // 3)
         by = f", approved by {given}" if given else ""
         if lacking:
-            return f"{WARNED} missing: {listed((prose(m, 160) for m in lacking), cap // 2, '; ')}{by}"
+            return f"{WARNED} missing: {listed((prose(_brief(m), 160) for m in lacking), cap // 2, '; ')}{by}"
         if environment.approved:
             return f"{CALM} approved by {given}"
         return ""
 
     return _each(environments, say, cap) or f"{CALM} none needed"
+
+
+def _brief(sentence: str) -> str:
+    """A long sentence without what it puts in brackets or behind a colon: the fold has all of it."""
+    ends = [at for mark in (" (", ": ") if (at := sentence.find(mark, 20)) > 0]
+    return sentence[: min(ends)] if len(sentence) > 120 and ends else sentence
 
 
 def seals(review: PullRequestPlan) -> str:

@@ -49,6 +49,8 @@ GITEA = Limit(65_535, Unit.UTF8)
 BITBUCKET = Limit(32_768)
 JOB_SUMMARY = Limit(1_048_576, Unit.UTF8)
 """GitHub's for the summary of one step of a job."""
+CHECK = Limit(65_535, Unit.UTF8)
+"""GitHub's for the summary of a check."""
 DESCRIPTION = GITHUB
 """The body of a pull request: as long as a comment."""
 

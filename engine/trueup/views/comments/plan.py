@@ -50,6 +50,11 @@ def job_summary(review: PullRequestPlan, read_line: ReadLine = lambda _file, _li
     return bodies(review, limits.JOB_SUMMARY, read_line, most=1)[0]
 
 
+def check_summary(review: PullRequestPlan, read_line: ReadLine = lambda _file, _line: None) -> str:
+    """The same as one text of at most GitHub's 65,535 characters, for a check."""
+    return bodies(review, limits.CHECK, read_line, most=1)[0]
+
+
 def _ends(review: PullRequestPlan, limit: Limit) -> tuple[str, str]:
     """The summary and the end of the first body: at most half of it and a quarter."""
     head = next(

@@ -92,7 +92,7 @@ def _end_others(supervisor: Supervisor, keep: set[str], grace: float) -> None:
         for group in sorted({p.group for p in supervisor.processes()} - keep - {WATCH}):
             supervisor.remove(group, timeout=grace + 20)
     left = list(processes.orphans(supervisor.folder, supervisor.identity()))
-    processes.end([r.identity for r in left], grace + server.DRAIN_SECONDS)
+    processes.end([r.identity for r in left], grace + settings.DRAIN_SECONDS)
 
 
 def _programs(folder: Path, revision: Revision) -> list[Program]:
@@ -100,7 +100,7 @@ def _programs(folder: Path, revision: Revision) -> list[Program]:
     serve = (*python, "trueup.serving.server", str(folder), revision.group, "{process}")
     watch = Program(WATCH, (*python, "trueup.serving.watch", str(folder)), stop_seconds=5, log_bytes=1_000_000)
     count = revision.replicas * revision.workers
-    stop_seconds = int(revision.grace + server.DRAIN_SECONDS) + 2
+    stop_seconds = int(revision.grace + settings.DRAIN_SECONDS) + 2
     return [*([Program(revision.group, serve, count, stop_seconds)] if count else []), watch]
 
 
@@ -194,7 +194,7 @@ def stop(folder: Path) -> None:
     supervisor, grace = Supervisor(folder), 30.0
     with contextlib.suppress(OSError, ValueError):
         grace = settings.load(folder, settings.active(folder) or "").grace
-    supervisor.stop(grace + server.DRAIN_SECONDS)
+    supervisor.stop(grace + settings.DRAIN_SECONDS)
     processes.end([r.identity for r in processes.living(folder)], grace)
 
 

@@ -6,7 +6,6 @@ with the sockets of the process that it follows, if there is one. A revision tha
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import logging
@@ -23,9 +22,6 @@ from trueup.serving.supervision import BROKEN
 
 if TYPE_CHECKING:
     from trueup.serving.settings import Revision
-
-DRAIN_SECONDS = 2.0
-"""How long a process that ends lets idle connections send one more request, which it answers with `connection: close`."""
 
 
 def health(folder: Path, pid: int) -> Path:
@@ -78,66 +74,10 @@ def _environment(revision: Revision) -> None:
 
 
 def _serve(folder: Path, group: str, replica: int, worker: int, revision: Revision, model: Any) -> None:
-    import uvicorn
-    from kserve import ModelRepository
-    from kserve.protocol.dataplane import DataPlane
-    from kserve.protocol.model_repository_extension import ModelRepositoryExtension
-    from kserve.protocol.rest.server import RESTServer
+    from trueup.serving import listening
 
-    class Plane(DataPlane):  # type: ignore[misc]
-        async def model_metadata(self, model_name: str) -> dict[str, Any]:
-            """KServe's, with the version, which it leaves out."""
-            found: dict[str, Any] = await super().model_metadata(model_name)
-            return {**found, "versions": [str(revision.model_version)], "platform": "mlflow"}
-
-    class Server(uvicorn.Server):
-        """Opens the port when its group is active; ends without losing a request."""
-
-        opened: tuple[socket.socket, ...] = ()
-
-        async def on_tick(self, counter: int) -> bool:
-            if not self.opened and not self.should_exit and settings.active(folder) == group:
-                await self._open()
-            return await super().on_tick(counter)
-
-        async def _open(self) -> None:
-            found = await asyncio.to_thread(_sockets, folder, replica, worker, revision)
-            loop = asyncio.get_running_loop()
-            for sock in found:
-                sock.setblocking(False)
-                listener = await loop.create_server(self._protocol, sock=sock, backlog=self.config.backlog)
-                self.servers.append(listener)
-            self.opened = tuple(found)
-            logging.info("listening at port %s as replica %s of %s", revision.ports[replica], replica, group)
-
-        def _protocol(self) -> Any:
-            state: Any = self.config.http_protocol_class
-            return state(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
-
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            for listener in self.servers:
-                listener.close()
-            self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
-            end = time.monotonic() + min(DRAIN_SECONDS, revision.grace)
-            while self.server_state.connections and time.monotonic() < end:
-                await asyncio.sleep(0.05)
-            await super().shutdown(sockets)
-
-    models = ModelRepository()
-    models.update(model)
-    plane = Plane(model_registry=models)
-    rest = RESTServer("kserve.model_server:app", plane, ModelRepositoryExtension(models), revision.ports[replica])
-    rest.create_application()
-    config = uvicorn.Config(
-        "kserve.model_server:app",
-        log_config=None,
-        access_log=False,
-        loop="asyncio",
-        timeout_graceful_shutdown=max(1, math.ceil(revision.grace)),
-        timeout_keep_alive=75,
-    )
-    server = Server(config)
-    _status(folder, group, revision, server)
+    place = listening.Place(folder, group, replica, revision, lambda: _sockets(folder, replica, worker, revision))
+    server = listening.server(place, model)
     own = health(folder, os.getpid())
     handover.offer(handover.address(folder, os.getpid()), lambda: list(server.opened))
     try:
@@ -145,22 +85,6 @@ def _serve(folder: Path, group: str, replica: int, worker: int, revision: Revisi
     finally:
         for path in (own, handover.address(folder, os.getpid())):
             path.unlink(missing_ok=True)
-
-
-def _status(folder: Path, group: str, revision: Revision, server: Any) -> None:
-    """What the deployment asks: who answers here, and whether the port is open."""
-    from kserve.model_server import app
-
-    async def serving() -> dict[str, Any]:
-        return {
-            "group": group,
-            "pid": os.getpid(),
-            "model": revision.model_name,
-            "version": revision.model_version,
-            "listening": bool(server.opened),
-        }
-
-    app.add_api_route("/trueup/serving", serving, methods=["GET"])
 
 
 def _unix(path: Path) -> socket.socket:

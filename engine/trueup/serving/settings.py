@@ -15,6 +15,9 @@ from typing import Any
 
 from trueup.serving import processes
 
+DRAIN_SECONDS = 2.0
+"""How long a process that ends lets idle connections send one more request, which it answers with `connection: close`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Probe:

@@ -96,9 +96,8 @@ class StandIn:
 
         class Requests(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-
-            def handle_one_request(self) -> None:
-                super().handle_one_request()
+            wbufsize = -1  # head and body in one packet
+            disable_nagle_algorithm = True
 
             def do(self) -> None:
                 stand_in._serve(self)
@@ -262,5 +261,6 @@ class StandIn:
                 request.send_header(key, value)
             request.end_headers()
             request.wfile.write(raw)
+            request.wfile.flush()
         except OSError:  # the client gave up
             request.close_connection = True

@@ -285,7 +285,7 @@ class GitHub:
 
         def there() -> _Issue | None:
             me = self.me()
-            query: Parameters = {"state": "open", "per_page": 100, **({"creator": me} if me else {})}
+            query: Parameters = {"state": "open", "per_page": 100}
             return next(
                 (
                     i

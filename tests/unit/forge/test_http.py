@@ -129,13 +129,11 @@ def test_a_limit_that_is_longer_than_the_patience_is_an_error_at_once(
 
 @given(waits=st.lists(st.integers(0, 400), min_size=1, max_size=12), patience=st.integers(1, 600))
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_waits_never_sum_to_more_than_the_patience(
-    github: Any, door: Doors, waits: list[int], patience: int
-) -> None:
+def test_the_waits_never_sum_to_more_than_the_patience(github: Any, waits: list[int], patience: int) -> None:
     """The law: what was waited is within the patience, and a call that had enough of it succeeds."""
     slept: list[float] = []
+    github.app(token=TOKEN)
     maker = Door("github", github.url, TOKEN, "GITHUB_TOKEN", sleep=slept.append, patience=float(patience))
-    assert maker.base == door().base
     github._troubles.clear()
     for wait in waits:
         github.trouble(status=429, headers={"Retry-After": str(wait)})
@@ -209,7 +207,7 @@ def test_every_item_of_all_pages_comes_once_and_in_order(
         for n in range(total)
     ]
     door = on_gitlab()._door
-    path = "projects/acme%2Fplatform%2Fspecs/merge_requests/1/notes".replace("/1/", f"/{number}/")
+    path = f"projects/acme%2Fplatform%2Fspecs/merge_requests/{number}/notes"
     found = list(door.pages(path, Item, {"per_page": size, "sort": "asc"}))
     assert [i.id for i in found] == list(range(total))
 

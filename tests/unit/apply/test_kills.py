@@ -18,7 +18,7 @@ import trueup_test_apply as apply
 
 from trueup.apply import checkpoints, processes, recovery
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200 if os.environ.get("TRUEUP_SOAK") else 900)]
 
 TRIALS = 200 if os.environ.get("TRUEUP_SOAK") else 20
 SEED = int(os.environ.get("TRUEUP_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)

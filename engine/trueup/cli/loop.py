@@ -14,6 +14,11 @@ from trueup.cli.terminal import confirmed, emit, emit_json, note
 Revision = Annotated[str, typer.Option("--revision", metavar="REV", help="A Git revision instead of the working tree.")]
 
 
+PullRequest = Annotated[
+    bool, typer.Option("--pull-request", help="Open a pull request on the forge; nothing here changes.")
+]
+
+
 class PlanForm(StrEnum):
     """How a plan is printed."""
 
@@ -169,15 +174,21 @@ def promote(
     version: Annotated[
         int, typer.Option("--version", min=0, help="The version; by default the one accepted before.")
     ] = 0,
+    pull_request: PullRequest = False,
     directory: Directory = HERE,
 ) -> None:
-    """Pin a model's version for an environment, as an edit of the specs to commit and review.
+    """Pin a model's version for an environment, as an edit of the specs to commit and review, or as a pull request with the evidence.
 
-    Example: trueup promote churn --to prod
+    Example: trueup promote churn --to prod --pull-request
     """
-    from trueup.workspace import promoting
+    from trueup.workspace import promoting, suggesting
     from trueup.workspace.opening import open_workspace
 
+    if pull_request:
+        workspace = open_workspace(directory)
+        opened = suggesting.promote(workspace, suggesting.joined_or_refused(workspace), model, to, version or None)
+        emit(f"#{opened.number}: {opened.title}. {opened.url}")
+        return
     done = promoting.promote(open_workspace(directory), model, to, version or None)
     emit(
         f"{done.file}: {done.model} version {done.version} for {done.environment}. Commit it, then trueup plan {done.environment}."
@@ -188,6 +199,7 @@ def rollback(
     environment: EnvironmentName,
     to: Annotated[str, typer.Option("--to", metavar="REV", help="The commit to go back to.")] = "",
     lift: Annotated[bool, typer.Option("--lift", help="Follow the specs again.")] = False,
+    pull_request: PullRequest = False,
     why: Why = "",
     yes: Yes = False,
     output: Output = Form.TEXT,
@@ -203,6 +215,12 @@ def rollback(
     from trueup.workspace.opening import WorkspaceError, open_workspace
 
     workspace = open_workspace(directory)
+    if pull_request and not lift:
+        from trueup.workspace import suggesting
+
+        opened = suggesting.rollback(workspace, suggesting.joined_or_refused(workspace), environment, to, why)
+        emit(f"#{opened.number}: {opened.title}. {opened.url}")
+        return
     if bool(to) == lift:
         raise WorkspaceError("Say where to: --to REV, or --lift to follow the specs again.", 64)
     if lift:

@@ -114,6 +114,8 @@ def _one(job: Job) -> int:
     try:
         ended = _applied(job)
         code = ended.code
+        if code == 0 and ended.done is None:
+            merging.advance(job.workspace, job.environment, job.commit)
     except WorkspaceError as error:
         note(f"error: {job.environment}: {error}")
         refusal, code = str(error), error.code

@@ -63,7 +63,12 @@ def commits_of(workspace: Workspace, joined: Joined, request: PullRequest) -> tu
 def tip_of(workspace: Workspace, joined: Joined) -> str:
     """The tip of the branch that was pushed to, or of the remote's default branch. Raises WorkspaceError."""
     pulling.whole(workspace, joined.remote)
-    return pulling.branch(workspace, joined.remote, joined.around.base or _default(workspace, joined.remote))
+    return pulling.branch(workspace, joined.remote, base_of(workspace, joined))
+
+
+def base_of(workspace: Workspace, joined: Joined) -> str:
+    """The base branch: the one that was pushed to, or the remote's default one. Raises WorkspaceError."""
+    return joined.around.base or _default(workspace, joined.remote)
 
 
 def _default(workspace: Workspace, remote: str) -> str:

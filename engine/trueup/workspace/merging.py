@@ -13,7 +13,7 @@ from trueup.forge.values import Forge, ForgeError
 from trueup.load import git, trees
 from trueup.record import exchange
 from trueup.record.anchor import Anchor
-from trueup.record.events import DONE, EventKind, LedgerError
+from trueup.record.events import DONE, Event, EventKind, LedgerError
 from trueup.resolve.environments import environments
 from trueup.validate.validation import documents as read_documents
 from trueup.workspace import joining, operating, pulling, reviewing, telling
@@ -134,6 +134,14 @@ def settle_pin(workspace: Workspace, environment: str, commit: str) -> None:
         f"pin: `trueup rollback {environment} --lift`.",
         DENIED,
     )
+
+
+def advance(workspace: Workspace, environment: str, commit: str) -> None:
+    """Records that a commit changes nothing in an environment: what was approved before it is spent, and its merges are not asked again."""
+    entry = workspace.ledger.last(environment, EventKind.APPLIED, outcome=DONE)
+    if entry is None or entry.event.commit != commit:
+        why = "The commit changes nothing here."
+        workspace.ledger.append(Event(EventKind.APPLIED, environment, commit, details={"effects": 0, "why": why}))
 
 
 def merged(workspace: Workspace, prepared: Prepared, forge: Forge, remote: str) -> tuple[Merge, ...]:

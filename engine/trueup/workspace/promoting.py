@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from trueup.load.trees import WorkingTree, named
+from trueup.load.trees import Tree, WorkingTree, named
 from trueup.plan.recorded import Recorded
 from trueup.record import accepted
 from trueup.resolve import catalog
@@ -39,12 +39,47 @@ class Promoted:
     environment: str
 
 
+@dataclass(frozen=True)
+class Choice:
+    """A version that goes on to an environment, and the edit that says so."""
+
+    model: Document
+    source: str
+    """The environment before it on the path."""
+    target: str
+    version: int
+    file: str
+    """Relative to the workspace."""
+    text: str
+    """What the file holds then."""
+
+    def promoted(self, workspace: Workspace) -> Promoted:
+        """What is said of it."""
+        return Promoted(named(workspace.prefix, self.file), str(self.model.key), self.version, self.target)
+
+
 def promote(workspace: Workspace, model: str, to: str = "", version: int | None = None) -> Promoted:
     """Pins the version of a model for an environment; by default the one accepted before it, for the next of the path.
 
     Raises WorkspaceError where there is nothing to promote, the version was never accepted before, or it has not soaked.
     """
-    documents = by_key(validated(WorkingTree(workspace.repository, workspace.prefix)))
+    tree = WorkingTree(workspace.repository, workspace.prefix)
+    choice = choose(workspace, tree, model, to, version)
+    path = workspace.folder / choice.file
+    old = path.read_bytes() if path.exists() else None
+    if old is not None and choice.file not in tree.entries():
+        raise WorkspaceError(f"There is a file {choice.file} that Git ignores. Move it away first.", INVALID)
+    path.write_text(choice.text, encoding="utf-8")
+    problem = problem_with(workspace, WorkingTree(workspace.repository, workspace.prefix), choice)
+    if problem:
+        _put_back(path, old)
+        raise WorkspaceError(problem, INVALID)
+    return choice.promoted(workspace)
+
+
+def choose(workspace: Workspace, tree: Tree, model: str, to: str = "", version: int | None = None) -> Choice:
+    """Which version goes where, and the edit of a tree's files that says so; nothing is written. Raises WorkspaceError."""
+    documents = by_key(validated(tree))
     document = documents[naming.model_in(documents, model)]
     recorded = workspace.ledger.recorded()
     spec = document.spec
@@ -58,8 +93,8 @@ def promote(workspace: Workspace, model: str, to: str = "", version: int | None 
     before = _before(document.key, spec, target)
     chosen = _version(workspace, document.key, before, version, recorded)
     _soaked(workspace, document.key, spec, before)
-    file = _edit(workspace, documents, document, target, chosen)
-    return Promoted(named(workspace.prefix, file), str(document.key), chosen, target)
+    file, text = _edit(workspace, tree, documents, document, target, chosen)
+    return Choice(document, before, target, chosen, file, text)
 
 
 def _next(key: Key, spec: ModelSpec, recorded: Recorded) -> str:
@@ -117,27 +152,16 @@ def _soaked(workspace: Workspace, key: Key, spec: ModelSpec, before: str) -> Non
         )
 
 
-def _edit(workspace: Workspace, documents: Mapping[Key, Document], model: Document, target: str, version: int) -> str:
-    """Writes the pin; the file within the workspace. What does not come out as asked is put back."""
+def _edit(
+    workspace: Workspace, tree: Tree, documents: Mapping[Key, Document], model: Document, target: str, version: int
+) -> tuple[str, str]:
+    """The file within the workspace that pins the version, and what it holds then."""
     found = _overlay(documents, model.key, target)
-    if found is not None:
-        name = found.source.file.removeprefix(f"{workspace.prefix}/") if workspace.prefix else found.source.file
-        path = workspace.folder / name
-        old: bytes | None = path.read_bytes()
-        new = overlays.pinned(path.read_text(encoding="utf-8"), found.source.index, version)
-    else:
-        name = _free(workspace, model, target)
-        path, old = workspace.folder / name, None
-        new = overlays.fresh(model, path.stem, target, version)
-    path.write_text(new, encoding="utf-8")
-    problem = _problem(workspace, model.key, target, version)
-    if problem:
-        _put_back(path, old)
-        raise WorkspaceError(
-            f"{name} cannot pin version {version} of {model.key} for {target}: {problem}",
-            INVALID,
-        )
-    return name
+    if found is None:
+        name = _free(workspace, tree, model, target)
+        return name, overlays.fresh(model, name.rpartition("/")[2].removesuffix(".yaml"), target, version)
+    name = found.source.file.removeprefix(f"{workspace.prefix}/") if workspace.prefix else found.source.file
+    return name, overlays.pinned(tree.read([name])[name].decode("utf-8"), found.source.index, version)
 
 
 def _overlay(documents: Mapping[Key, Document], key: Key, target: str) -> Document | None:
@@ -151,23 +175,30 @@ def _overlay(documents: Mapping[Key, Document], key: Key, target: str) -> Docume
     return next(iter([*reversed(pinning), *found]), None)
 
 
-def _free(workspace: Workspace, model: Document, target: str) -> str:
+def _free(workspace: Workspace, tree: Tree, model: Document, target: str) -> str:
     """A file beside the model's that is not there yet; the overlay is called like it."""
     file = model.source.file.removeprefix(f"{workspace.prefix}/") if workspace.prefix else model.source.file
     folder = file.rpartition("/")[0]
     base = f"{model.key.name}-version-{target}"[:60].rstrip("-")
     for name in (base, *(f"{base}-{n}" for n in range(2, 10))):
         path = f"{folder}/{name}.yaml" if folder else f"{name}.yaml"
-        if not (workspace.folder / path).exists():
+        if path not in tree.entries():
             return path
     raise WorkspaceError(
         f"There are files {base}.yaml to {base}-9.yaml already. Remove those that are not needed.", INVALID
     )
 
 
-def _problem(workspace: Workspace, key: Key, target: str, version: int) -> str:
-    """What is wrong with the workspace as it is written now; empty where the version is what was asked for."""
-    found = validate(WorkingTree(workspace.repository, workspace.prefix))
+def problem_with(workspace: Workspace, tree: Tree, choice: Choice) -> str:
+    """What is wrong with a tree in which the choice is written; empty where the version is what was asked for."""
+    problem = _problem(workspace, tree, choice.model.key, choice.target, choice.version)
+    if not problem:
+        return ""
+    return f"{choice.file} cannot pin version {choice.version} of {choice.model.key} for {choice.target}: {problem}"
+
+
+def _problem(workspace: Workspace, tree: Tree, key: Key, target: str, version: int) -> str:
+    found = validate(tree)
     if failed(found.diagnostics):
         return next(f"{d.location}: {d.summary}" for d in found.diagnostics if d.severity == "error")
     document = catalog_of(workspace, by_key(found), target).get(key)

@@ -6,7 +6,7 @@ Reads the tree that is planned (no network, no credentials) and what the ledger 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from trueup.observe import soaking
@@ -17,6 +17,7 @@ from trueup_specs.core.references import Key
 from trueup_specs.kinds.data_source.spec import DataSourceSpec
 from trueup_specs.kinds.dataset.spec import DatasetSpec
 from trueup_specs.kinds.model.spec import ModelSpec
+from trueup_specs.kinds.overlay.spec import OverlaySpec
 from trueup_specs.kinds.pipeline.spec import PipelineSpec
 from trueup_stacks.core.targets import Facts, SourceFact
 
@@ -34,6 +35,23 @@ class Tree(Protocol):
     def tree_oid(self, path: str) -> str | None:
         """The Git object id of a file or folder; None where there is none."""
         ...
+
+
+def known_sources(documents: Iterable[Document], tree: Tree, environment: str) -> list[tuple[Key, str]] | None:
+    """The fingerprints of the data sources among a file's documents; None where it takes more than the tree to tell: an overlay of a
+    data source, or a query."""
+    present: dict[Key, Document] = {}
+    for document in documents:
+        spec = document.spec
+        if isinstance(spec, DataSourceSpec) and spec.file is None:
+            return None
+        if isinstance(spec, OverlaySpec) and spec.target.kind == "DataSource":
+            return None
+        if document.metadata.environments is None or environment in document.metadata.environments:
+            present[document.key] = document
+    paths = {path for d in present.values() if (path := local_path(d)) is not None}
+    trees = {path: oid for path in paths if (oid := tree.tree_oid(path)) is not None}
+    return [(key, fact.fingerprint) for key, fact in _sources(present, trees, {})]
 
 
 Served = Callable[[str, Key], float]

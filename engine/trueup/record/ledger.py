@@ -247,10 +247,10 @@ class Ledger:
         with Reader(self.git) as reader:
             return self._entry(reader, done.stdout.decode().strip())
 
-    def stacks(self) -> Stacks:
-        """Which stacks are recorded, without reading them."""
+    def stacks(self, at: str = "") -> Stacks:
+        """Which stacks are recorded, without reading them; `at` is an entry's commit in place of the newest."""
         with Reader(self.git) as reader:
-            head = self._newest(reader)
+            head = reader.read(at) if at else self._newest(reader)
             tree = Tree(reader, head.id if head else "", self.workspace)
             return Stacks(tree.commit, {_stack_id(name): oid for name, oid in tree.items("stacks").items()})
 

@@ -17,7 +17,7 @@ from trueup.plan.values import Step
 from trueup.record.events import Event, EventKind, Subject
 from trueup.record.outcomes import HELD, stack_update
 from trueup.record.updates import DurationUpdate
-from trueup.workspace import retiring
+from trueup.workspace import quiet, retiring
 from trueup.workspace.drivers import driver_of, resolver_of
 from trueup.workspace.opening import Workspace
 from trueup.workspace.planning import Prepared
@@ -193,6 +193,8 @@ def _details(prepared: Prepared, result: Outcome, why: str) -> dict[str, Any]:
     }
     if plan.dirty:
         details["dirty"] = True
+    if (kept := quiet.detail(prepared)) is not None:
+        details[quiet.DETAIL] = kept
     if why:
         details["why"] = why
     if result.blocked:

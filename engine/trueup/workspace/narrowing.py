@@ -4,6 +4,9 @@ A workspace falls into cells (`validate/cells.py`). A cell whose files, data, co
 that was *idle* then (no step, no verdict, nothing to say), has nothing to add to this plan but the data sources it reads. The other
 cells are planned by `planning.prepared`, the same function that plans everything. Whatever is out of the ordinary (an error, other
 rules of the whole workspace) is planned whole.
+
+Where nothing was learned, as in a fresh clone or without a cache, what the last apply found (`quiet.py`) takes the place of it, for cells
+that are as they were applied. Their files are not read but looked at (`validate/glances.py`): the apply judged them.
 """
 
 from __future__ import annotations
@@ -15,22 +18,26 @@ from pathlib import Path
 
 from trueup.load.parts import Part
 from trueup.load.trees import Tree, path_of
-from trueup.load.workspaces import FILE, chosen
+from trueup.load.workspaces import FILE, Settings, chosen
+from trueup.observe.facts import known_sources
 from trueup.plan.values import Plan
 from trueup.record.ledger import Stacks
+from trueup.validate import glances
 from trueup.validate import memory as memories
 from trueup.validate.cells import Cells, Ties, cells, ties
 from trueup.validate.memory import Cell, Memory, Source
 from trueup.validate.spreading import without_collector
 from trueup.validate.validation import parsed_files, settings_in
+from trueup.workspace import quiet
 from trueup.workspace.opening import Workspace
-from trueup.workspace.planning import Compared, InvalidSpecs, Prepared, last_applied, prepare, prepared
-from trueup_specs.core.diagnostics import Diagnostic, Severity
+from trueup.workspace.planning import Compared, InvalidSpecs, Prepared, last_applied, prepared
+from trueup.workspace.quiet import Quiet
 from trueup_specs.core.references import Key
-from trueup_stacks.core.resources import Address
 
 _SHARED = "workspace"
 """The namespace of stacks of documents that have none."""
+_FILE = b"100"
+"""How the record of a regular file begins."""
 _WORTH = 0.5
 """The share of the specs from which on everything is planned."""
 
@@ -40,8 +47,6 @@ def prepare_narrowly(workspace: Workspace, environment: str, tree: Tree, *, rule
 
     Raises InvalidSpecs and WorkspaceError.
     """
-    if not memories.enabled():
-        return prepare(workspace, environment, tree, rules=rules)
     with without_collector():
         compared = Compared(tree, rules, last_applied(workspace, environment))
         survey = _surveyed(workspace, environment, compared)
@@ -67,20 +72,31 @@ def _narrowed(workspace: Workspace, survey: _Survey) -> Prepared | None:
 
 
 def _surveyed(workspace: Workspace, environment: str, compared: Compared) -> _Survey | None:
-    """What is known of the trees' files and cells; None where they cannot be told apart."""
-    if compared.applied.tree is None:
+    """What is known of the trees' files and cells; None where they cannot be told apart, or nothing may be known."""
+    applied = compared.applied.tree
+    if applied is None:
         return None
     trees = [t for t in (compared.head, compared.rules, compared.applied.tree) if t is not None]
     settings = {record for t in trees for record in _records_of(t, FILE)}
     if len(settings) != 1:
         return None
     place = memories.path_of(workspace.name, compared.head.prefix, settings.pop().decode())
-    memory = memories.load(place)
-    files = _Files.of(trees, memory)
+    memory = memories.load(place) if memories.enabled() else Memory()
+    kept = None if memory.groups else quiet.kept(compared.applied)
+    if kept is None and not memories.enabled():
+        return None
+    files = _Files.of(trees, memory, applied if kept is not None else None)
     if files is None:
         return None
-    found = _Survey(environment, compared, workspace.ledger.stacks(), place, memory, files)
+    stacks = workspace.ledger.stacks()
+    before = workspace.ledger.stacks(at=kept.ledger) if kept is not None else stacks
+    found = _Survey(environment, compared, stacks, place, memory, files, kept, _differing(before, stacks))
     return found if all(found.shared_of(t) == found.shared_of(compared.head) for t in trees) else None
+
+
+def _differing(before: Stacks, now: Stacks) -> frozenset[str]:
+    """The namespaces whose recorded stacks are not what they were."""
+    return frozenset(id.namespace for id in {*before.oids, *now.oids} if before.oids.get(id) != now.oids.get(id))
 
 
 def _records_of(tree: Tree, path: str) -> Iterator[bytes]:
@@ -97,13 +113,19 @@ class _Files:
     groups: list[Ties]
     paths: Mapping[bytes, frozenset[str]]
     """What the files may name, of those that were read now."""
+    sources: frozenset[bytes] = frozenset()
+    """The files of the tree that was looked at that may be about data sources."""
 
     @classmethod
-    def of(cls, trees: list[Tree], memory: Memory) -> _Files | None:
-        """None where a spec is no right file by itself."""
+    def of(cls, trees: list[Tree], memory: Memory, right: Tree | None = None) -> _Files | None:
+        """The files of some trees; those of `right` are known to be right, and only looked at where that tells enough.
+
+        None where a spec is no right file by itself.
+        """
         places, groups = memory.places(), memory.ties()
         paths: dict[bytes, frozenset[str]] = {}
         settings = settings_in(trees[0])
+        sources = _glanced(right, settings, places, groups) if right is not None else frozenset()
         for tree in trees:
             unknown = {path_of(record): record for record in tree.records() if record not in places}
             specs = chosen(unknown, settings)
@@ -117,12 +139,27 @@ class _Files:
                 places[record], paths[record] = len(groups), found.paths
                 groups.append(found)
             places.update(dict.fromkeys(unknown.values(), -1))
-        return cls(places, groups, paths)
+        return cls(places, groups, paths, sources)
 
     def ties(self, record: bytes) -> Ties | None:
         """What a file is tied to; None for one that is no spec."""
         place = self.places[record]
         return self.groups[place] if place >= 0 else None
+
+
+def _glanced(tree: Tree, settings: Settings, places: dict[bytes, int], groups: list[Ties]) -> frozenset[bytes]:
+    """Adds what looking at a tree's specs tells; gives those that may be about data sources."""
+    records = {path_of(record): record for record in tree.records() if record.startswith(_FILE)}
+    same: dict[Ties, int] = {}
+    sources = set()
+    for path, data in tree.read(chosen(records, settings)).items():
+        if b"DataSource" in data or b"\\" in data:
+            sources.add(records[path])
+        if (found := glances.ties(data, settings.namespace)) is not None:
+            place = places[records[path]] = same.setdefault(found, len(groups))
+            if place == len(groups):
+                groups.append(found)
+    return frozenset(sources)
 
 
 @dataclass(frozen=True)
@@ -135,6 +172,10 @@ class _Survey:
     place: Path
     memory: Memory
     files: _Files
+    quiet: Quiet | None = None
+    """What the last apply found, where nothing was learned."""
+    moved: frozenset[str] = frozenset()
+    """The namespaces whose recorded stacks changed since."""
     _oids: dict[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -218,8 +259,32 @@ class _Survey:
         applied = replace(compared.applied, tree=part(compared.applied.tree))
         return Compared(part(compared.head), part(compared.rules) if compared.rules is not None else None, applied)
 
+    @cached_property
+    def _quiet(self) -> Mapping[str, list[Source]]:
+        """The cells that the last apply found idle and that are as they were, with their data sources; those that are asked for theirs,
+        and those in which an overlay may change them, do not count."""
+        applied, head = self.compared.applied.tree, self.compared.head
+        if self.quiet is None or applied is None:
+            return {}
+        places = self.files.places
+        if any(places[record] < 0 for record in head.records() ^ applied.records()):
+            return {}  # data or code: what names it is not known
+        loud = {self.cells.of(name) for name in self.quiet.busy | self.moved}
+        found: dict[str, list[Source]] = {root: [] for root in self._by_cell if root not in loud}
+        files = {path_of(r): self._roots[places[r]] for r in self.files.sources & head.records()}
+        wanted = [path for path, root in files.items() if root in found]
+        for path, parsed in parsed_files(head, wanted, settings_in(head)).items():
+            known = known_sources(parsed.documents, head, self.environment)
+            if known is None:
+                found.pop(files[path], None)
+            elif files[path] in found:
+                found[files[path]] += [(key.namespace, key.name, mark) for key, mark in known]
+        return found
+
     def sources(self, root: str) -> list[Source] | None:
         """The data sources of a cell that is known to be idle; None where it is not."""
+        if self.quiet is not None:
+            return self._quiet.get(root)
         known = self.memory.cells.get(self._contents[root])
         return known.idle.get(self._read_of(root, known.paths)) if known is not None else None
 
@@ -249,10 +314,10 @@ class _Survey:
     def learned(self, found: Prepared, whole: bool) -> Prepared:
         """The plan with the sources of idle cells; keeps which cells turned out to be idle."""
         own = _sources(found.plan)
+        if memories.enabled() and (whole or self.quiet is None):
+            self._keep(self._new_cells(found, self._by_cell if whole else self.touched, own))
         if whole:
-            self._keep(self._new_cells(found, self._by_cell, own))
             return found
-        self._keep(self._new_cells(found, self.touched, own))
         rest = [s for root in self._by_cell if root not in self.touched for s in self.sources(root) or ()]
         tree = self.compared.head
         made = {str(Key("DataSource", ns, name)): mark for ns, name, mark in sorted([*own, *rest])}
@@ -294,28 +359,12 @@ class _Survey:
 
     def _busy(self, found: Prepared) -> frozenset[str] | None:
         """The cells that have a step, a verdict or something to say; None where something cannot be told to be of one cell."""
-        names = {step.address.stack.namespace for step in found.plan.steps}
-        names |= {key.namespace for _, key in found.catalog.facts.served}  # what soaks changes with time
-        for verdict in found.plan.evidence.verdicts:
-            if verdict.object.startswith("Policy/"):
-                return None
-            if "::" in verdict.object:
-                names.add(Address.parse(verdict.object).stack.namespace)
-            elif not verdict.object.startswith("plan of "):
-                names.add(Key.parse(verdict.object).namespace)
-        busy = {self.cells.of(name) for name in names}
-        if found.diagnostics:
-            files = {path_of(r): root for root, records in self._by_cell.items() for r in records}
-            for diagnostic in found.diagnostics:
-                root = files.get(self._file(diagnostic))
-                if root is None and (diagnostic.code.startswith("TRU2") or diagnostic.severity is Severity.ERROR):
-                    return None
-                busy.add(root or "")
-        return frozenset(busy)
-
-    def _file(self, diagnostic: Diagnostic) -> str:
-        prefix = self.compared.head.prefix
-        return diagnostic.location.file.removeprefix(f"{prefix}/" if prefix else "")
+        prefix = f"{self.compared.head.prefix}/" if self.compared.head.prefix else ""
+        files = (
+            {path_of(r): root for root, records in self._by_cell.items() for r in records} if found.diagnostics else {}
+        )
+        names = quiet.busy(found, lambda file: (files.get(file.removeprefix(prefix), ""),))
+        return frozenset(map(self.cells.of, names)) if names is not None else None
 
     def _keep(self, made: Mapping[str, Cell]) -> None:
         """Keeps what was learned, and forgets what is too much."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 from trueup.approve import policies, requirements
 from trueup.compile.compilation import Compilation, compile_catalog
@@ -16,7 +17,7 @@ from trueup.observe.live import Sight
 from trueup.plan.categories import spec_changes
 from trueup.plan.planning import Revision, plan
 from trueup.plan.recorded import Recorded
-from trueup.plan.values import Plan
+from trueup.plan.values import Plan, Verdict
 from trueup.record import accepted
 from trueup.record.events import DONE, EventKind
 from trueup.resolve.catalog import Catalog, documents_in, resolve
@@ -24,6 +25,7 @@ from trueup.resolve.environments import environments
 from trueup.validate.spreading import without_collector
 from trueup.validate.validation import Validated, validate
 from trueup.validate.validation import documents as read_documents
+from trueup.workspace import guarding
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup_specs.core.diagnostics import Diagnostic, failed, nearest
 from trueup_specs.core.envelope import Document
@@ -91,6 +93,8 @@ class Applied:
 
     tree: Tree | None = None
     known: bool = True
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What the apply's event says."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,7 @@ def prepared(
     seen = see(catalog, recorded) if see else Sight()
     made, forbidden = plan(catalog, compilation, recorded, _revision(tree), before=before, observed=seen.observation())
     made = _judged(made, catalog, compilation, ruling)
+    made = _guarded(workspace, made, compared, ruling, list((applied or {}).values()) if rules is None else [])
     if rules is not None and applied is not None:
         made = replace(made, evidence=replace(made.evidence, unapplied=spec_changes(applied, ruling.documents)))
     notes = (*asked.diagnostics, *compilation.diagnostics, *soaking.notes(catalog))
@@ -179,7 +184,7 @@ def last_applied(workspace: Workspace, environment: str) -> Applied:
     if entry is None or not entry.event.commit:
         return Applied(known=entry is None)
     tree = revision(workspace.repository, entry.event.commit, workspace.prefix)
-    return Applied(tree, known=tree is not None)
+    return Applied(tree, known=tree is not None, details=entry.event.details)
 
 
 def _applied_documents(applied: Applied, environment: str) -> Mapping[Key, Document] | None:
@@ -203,6 +208,19 @@ def _judged(made: Plan, catalog: Catalog, compilation: Compilation, ruling: Cata
         approval_rules=requirements.asked(made, approvals, teams_in(ruling)),
     )
     return replace(made, evidence=evidence, policies=policies.matching(held, documents, resources, made))
+
+
+def _guarded(workspace: Workspace, made: Plan, compared: Compared, ruling: Catalog, former: list[Document]) -> Plan:
+    """The plan with what access policies say of who changed it; the rules are those that hold, and for changed rules the former too."""
+    if not any(d.key.kind == guarding.KIND for d in (*ruling.documents.values(), *former)):
+        return made
+    base = compared.rules if compared.rules is not None else compared.applied.tree
+    if compared.rules is None and not compared.applied.known:
+        found: tuple[Verdict, ...] = (guarding.unknown(made.environment),)
+    else:
+        changes = guarding.changes(workspace, base, compared.head, made.dirty)
+        found = guarding.verdicts(workspace, ruling, former, changes)
+    return replace(made, evidence=replace(made.evidence, verdicts=(*made.evidence.verdicts, *found)))
 
 
 def teams_in(ruling: Catalog) -> dict[str, TeamSpec]:

@@ -19,6 +19,7 @@ from trueup.record.events import Event, EventKind
 from trueup.record.outcomes import described
 from trueup.record.updates import StackUpdate
 from trueup.validate import memory as memories
+from trueup.workspace import quiet
 from trueup.workspace.narrowing import prepare_narrowly
 from trueup.workspace.opening import Workspace, open_workspace
 from trueup.workspace.planning import InvalidSpecs, Prepared, prepare
@@ -110,12 +111,14 @@ class Repository:
         found = prepare(self.workspace, "dev", self.tree("main"), with_before=False)
         commit = git(self.folder, "rev-parse", "main")
         self.workspace.ledger.append(Event(EventKind.STEP, "dev", commit), *self.updates(found, commit))
-        self.workspace.ledger.append(Event(EventKind.APPLIED, "dev", commit, details={"documents": []}))
+        details = {"documents": [], "tree": found.plan.tree, quiet.DETAIL: quiet.detail(found)}
+        self.workspace.ledger.append(Event(EventKind.APPLIED, "dev", commit, details=details))
 
     def updates(self, found: Prepared, commit: str) -> list[StackUpdate]:
         gone = {id: stack for id, stack in found.recorded.stacks.items() if id not in found.compilation.stacks}
+        touched = {step.address.stack for step in found.plan.steps}
         made = []
-        for id, stack in found.compilation.stacks.items():
+        for id, stack in ((i, s) for i, s in found.compilation.stacks.items() if i in touched):
             resources = tuple(replace(described(r), id=r.address.name) for r in stack.resources)
             before = found.recorded.stacks.get(id)
             removed = tuple(a for a in (before.resources if before else ()) if a not in {r.address for r in resources})
@@ -235,6 +238,49 @@ def test_nothing_is_kept_where_the_cache_is_off(
     found = prepare_narrowly(woods.workspace, "dev", woods.tree("main"))
     assert found.plan.empty and len(found.catalog.documents) > 5 * len(AREAS)
     assert not memory_of(tmp_path / "home")
+
+
+def plan_without_cache(woods: Repository, monkeypatch: pytest.MonkeyPatch) -> Prepared:
+    """The plan of the working tree without a cache, which must be what a whole look gives."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TRUEUP_NO_CACHE", "1")
+        found = prepare_narrowly(woods.workspace, "dev", woods.tree())
+    assert saved.dump(found.plan) == saved.dump(prepare(woods.workspace, "dev", woods.tree()).plan)
+    return found
+
+
+def namespaces(found: Prepared) -> set[str]:
+    return {k.namespace for k in found.catalog.documents} - {""}
+
+
+def test_what_the_last_apply_found_idle_is_not_looked_at_without_a_cache(
+    woods: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert namespaces(plan_without_cache(woods, monkeypatch)) == set(AREAS), "the first apply did something everywhere"
+    woods.edit("fir/pipeline.yaml", "seed: 1", "seed: 2")
+    woods.commit()
+    woods.apply()
+    woods.edit("oak/pipeline.yaml", "seed: 1", "seed: 2")
+    found = plan_without_cache(woods, monkeypatch)
+    assert namespaces(found) == {"fir", "oak"}, "the one that the apply changed, and the one that changed since"
+    assert {s.origin for s in found.plan.steps} == {"Model/oak/risk", "Endpoint/oak/risk"}
+    assert sorted(found.plan.sources) == [f"DataSource/{ns}/raw" for ns in AREAS]
+
+
+def test_what_the_last_apply_found_holds_for_the_same_code_data_and_stacks_only(
+    woods: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woods.apply()
+    assert namespaces(plan_without_cache(woods, monkeypatch)) == set()
+    with monkeypatch.context() as patch:
+        patch.setattr("trueup.load.cache.code", lambda packages: "of another version")
+        assert namespaces(plan_without_cache(woods, monkeypatch)) == set(AREAS)
+    (stack,) = [s for i, s in woods.workspace.ledger.recorded().stacks.items() if str(i) == "dev.pine.serving"]
+    waiting = tuple(replace(r, status="waiting") for r in stack.resources.values())
+    woods.workspace.ledger.append(Event(EventKind.STEP, "dev", ""), StackUpdate(stack.id, waiting))
+    assert namespaces(plan_without_cache(woods, monkeypatch)) == {"pine"}
+    woods.write("data/fir.csv", "bad,age\ngood,99\n")
+    assert {s.address.stack.namespace for s in plan_without_cache(woods, monkeypatch).plan.steps} == {"fir", "pine"}
 
 
 def test_memory_forgets_what_no_plan_needs_any_more(woods: Repository, tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""A plan as Markdown where no forge is asked: `plan --output markdown` and the plain output of `ci plan`. One body, however long."""
+"""A plan as Markdown where no forge is asked: `plan --output markdown`. One body, however long."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from trueup.plan.values import Plan
 from trueup.views.comments import limits
@@ -15,9 +15,3 @@ def comment(plan: Plan, diagnostics: Iterable[Diagnostic] = ()) -> str:
     """The comment for one environment."""
     environment = EnvironmentPlan(plan, tuple(diagnostics))
     return comments.bodies(PullRequestPlan(plan.workspace, (environment,), plan.commit), limits.UNLIMITED)[0]
-
-
-def invalid(diagnostics: Iterable[Diagnostic], read_line: Callable[[str, int], str | None]) -> str:
-    """The comment where the specs have errors."""
-    review = PullRequestPlan("", invalid=tuple(diagnostics))
-    return comments.bodies(review, limits.UNLIMITED, read_line)[0]

@@ -52,7 +52,7 @@ TEXTS = st.sampled_from(NASTY) | st.text(max_size=30)
 NAMES = st.sampled_from(["risk", "churn", "a-b", *NASTY])
 FEW = settings(
     deadline=None,
-    max_examples=30,
+    max_examples=20,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )

@@ -225,7 +225,7 @@ def test_approvals_that_were_given_are_named() -> None:
     )
     body = body_of(replace(REVIEW, environments=(given_one,)))
     assert (
-        "**Approvals**: ⚠️ missing: 1 more approval of team risk; a freeze ends on Monday, approved by mara (team risk)"
+        "**Approvals**: ⚠️ missing: 1 more approval of team risk; a freeze ends on Monday; so far approved by mara (team risk)"
         in body
     )
     assert checks.plan_status(given_one)[0] is State.PENDING
@@ -234,6 +234,15 @@ def test_approvals_that_were_given_are_named() -> None:
     assert "**Approvals**: ✅ approved by mara" in body_of(replace(REVIEW, environments=(approved,)))
     told = "1 to delete, 1 to maybe replace, 2 to update, 1 training run; DATA IS LOST in 1 place"
     assert checks.plan_status(approved) == (State.SUCCESS, told)
+
+
+def test_a_long_sentence_is_short_in_the_summary_and_whole_in_the_fold() -> None:
+    long = "11 of 11 effects are not approved by 1 of team risk (approved by nobody so far): " + "; ".join(
+        ["create Run risk"] * 9
+    )
+    head, _, rest = body_of(replace(REVIEW, environments=(replace(PROD, missing=(long,)),))).partition("<details>")
+    assert "missing: 11 of 11 effects are not approved by 1 of team risk\n" in head
+    assert rest.count("create Run risk") == 9
 
 
 def test_remarks_stand_at_the_lines_that_matter() -> None:

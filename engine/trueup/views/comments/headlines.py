@@ -206,7 +206,7 @@ def _approvals(environments: list[EnvironmentPlan], cap: int) -> str:
     def say(environment: EnvironmentPlan) -> str:
         lacking = risks.missing(environment)
         given = listed((prose(a, 120) for a in environment.approved), cap // 3)
-        by = f", approved by {given}" if given else ""
+        by = f"; so far approved by {given}" if given else ""
         if lacking:
             return f"{WARNED} missing: {listed((prose(_brief(m), 160) for m in lacking), cap // 2, '; ')}{by}"
         if environment.approved:

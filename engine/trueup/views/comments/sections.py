@@ -45,7 +45,7 @@ def _blocks(found: EnvironmentPlan, detail: Detail, read_line: ReadLine) -> Iter
     yield from _runs(plan, detail)
     drawing = graph(found, detail.nodes)
     if drawing is not None:
-        key = "Thick: changed here. Dotted: reached by it."
+        key = "Orange: changed here. Green: new. Red: removed. Dotted: reached by them."
         yield Fold("Lineage of what is touched", (drawing, Paragraph(f"<sub>{key}</sub>")))
     elif found.edges and plan.changes and not detail.nodes:
         yield Paragraph("The lineage graph is left out, since the plan is long; `trueup graph` draws it.")

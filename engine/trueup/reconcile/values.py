@@ -96,6 +96,8 @@ class Memory:
     """The digest of the drift that was reported last."""
     told: str = ""
     """The digest of the refusal, or of what is broken, that was recorded last."""
+    good: str = ""
+    """The commit that the environment was last seen to be as."""
     issued: str = ""
     """The digest of the drift that an issue was opened about last."""
 

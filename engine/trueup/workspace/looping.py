@@ -66,7 +66,7 @@ class Reconciler:
         tip = self.branch.tip()
         looks = look or (0 < self.look_again <= now)
         asking = self.forge or Asking(self.workspace)
-        view = viewing.view(self.workspace, self.environment, tip, looks, asking.reviewed)
+        view = viewing.view(self.workspace, self.environment, tip, looks, asking.reviewed, self.memory.good)
         self._mark(view, now, looks)
         decision = decide(self.environment, view.desired, view.recorded, view.observed, now, self.memory)
         turn = Turn(
@@ -77,6 +77,8 @@ class Reconciler:
             drifted=view.observed.drifted,
             looked=looks,
         )
+        if decision.action is Action.NOTHING:
+            self._remember(replace(self.memory, good=view.desired.commit))
         turn = self._act(turn, view) if decision.acts and not self.stopping else self._tell(turn, view)
         if view.desired.drift == "issue" and view.observed.digest not in ("", self.memory.issued):
             turn = self._issue(turn, view, asking)
@@ -128,7 +130,9 @@ class Reconciler:
                 healed = turn.decision.action is Action.HEAL or view.observed.digest
                 memory = remembering.succeeded(memory, key)
                 memory = remembering.healed(memory, view.observed.digest, now) if healed else memory
-                memory = replace(memory, told="")
+                memory = replace(
+                    memory, told="", good=turn.commit if turn.decision.action is Action.APPLY else memory.good
+                )
             case "waiting" | "locked":
                 memory = remembering.postponed(memory, key, now, error)
             case "interrupted":

@@ -14,7 +14,7 @@ from trueup.apply.cli import CliError
 from trueup.apply.locks import LockedError
 from trueup.apply.pulumi import DriverError
 from trueup.apply.secrets import SecretError
-from trueup.approve.reviews import Found
+from trueup.approve.reviews import Found, unused
 from trueup.load.git import GitError
 from trueup.load.trees import Revision, Tree, revision
 from trueup.observe.live import Sight
@@ -93,13 +93,17 @@ def view(
     tip: Revision,
     looks: bool,
     reviewed: Reviewed = lambda _prepared: (Found(), ""),
+    good: str = "",
 ) -> View:
-    """What is known of an environment at a commit. `reviewed` reads the forge's reviews, or says why it cannot.
+    """What is known of an environment at a commit. `reviewed` reads the forge's reviews, or says why it cannot; `good` is the
+    commit that stays in force where the ledger knows of no apply that completed.
 
     Raises only what is no matter of the specs (`EXPECTED` but InvalidSpecs).
     """
     eyes = _Eyes(workspace, looks)
     last = last_applied(workspace, environment).tree
+    if last is None and good:
+        last = revision(workspace.repository, good, workspace.prefix)
     recorded = Recorded(last.commit if last else "")
     tree = _pinned(workspace, environment, tip)
     rules = None if tree is tip else tip
@@ -218,7 +222,12 @@ def _allowed(
     found, unread = reviewed(prepared)
     allowed = permitting.permission(workspace, prepared, reviewed=found)
     refusals = [r.text for r in allowed.refusals]
-    refusals += [unread] if unread and refusals else []
+    if refusals:
+        refusals += [unread] if unread else []
+        refusals += [
+            f"The review of {p.review.user} (#{p.number}) does not count: {p.reason}"
+            for p in unused(found, allowed.approvals)
+        ]
     if prepared.rules is prepared.catalog:  # what is pinned may be older than what was applied
         try:
             merging.check_order(workspace, prepared.catalog.environment, prepared.tree.commit)

@@ -8,11 +8,16 @@ from typing import Any
 
 import pytest
 
+from trueup.forge.github import GitHub
+from trueup.forge.http import Door
+from trueup.forge.surroundings import Surroundings
 from trueup.reconcile import backoff
 from trueup.reconcile.values import Action, Memory, Trouble
 from trueup.record.events import EventKind
 from trueup.workspace import leading, memories, operating, watching
+from trueup.workspace.asking import Asking
 from trueup.workspace.following import Branch
+from trueup.workspace.joining import Joined
 from trueup.workspace.looping import Reconciler
 from trueup.workspace.opening import WorkspaceError
 
@@ -32,6 +37,13 @@ class Clock:
 def loop(world: World, clock: Clock | None = None) -> Reconciler:
     workspace = world.workspace
     return Reconciler(workspace, "dev", Branch(workspace), clock=clock or Clock())
+
+
+def forge_of(world: World, github: Any) -> Asking:
+    """The stand-in of GitHub as the loop's forge; it waits for nobody."""
+    door = Door("github", github.api, github.app(), "GITHUB_TOKEN", sleep=lambda _seconds: None, timeout=5.0)
+    around = Surroundings("github", github.api, github.project)
+    return Asking(world.workspace, Joined(GitHub(door, github.project), around))
 
 
 def kinds(world: World, kind: EventKind) -> list[Any]:
@@ -100,6 +112,68 @@ def test_what_is_not_approved_is_refused_and_told_once(world: World) -> None:
     assert len(kinds(world, EventKind.DENIED)) == 1, "a restart does not tell it again"
 
 
+def test_a_review_on_the_forge_is_an_approval_and_the_forges_absence_is_none(
+    world: World, github: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRUEUP_PULUMI", "/nonexistent/pulumi")
+    world.edit("environments.yaml", "  target: local", "  target: local\n  approvals: {required: 1, teams: [risk]}")
+    world.write("teams.yaml", TEAM)
+    world.commit("Approvals")
+    world.apply()
+    world.edit("endpoint.yaml", "timeout: 10s", "timeout: 20s")
+    commit = world.commit()
+    github.permissions |= {"grace": "write", "alan": "write"}
+    number = github.pull("ada", commit)
+    github.merge(number, commit)
+    reconciler = loop(world)
+    reconciler.forge = forge_of(world, github)
+    assert reconciler.turn().decision.action is Action.REFUSED, "merged is not approved"
+    github.review(number, "alan")
+    turn = reconciler.turn()
+    assert any("review of alan" in reason and "does not count" in reason for reason in turn.decision.reasons)
+    github.review(number, "grace")
+    away = github.trouble(status=503, times=100)
+    turn = reconciler.turn()
+    assert turn.decision.action is Action.REFUSED
+    assert any("cannot be read from github now" in reason for reason in turn.decision.reasons)
+    away.times = 0
+    turn = reconciler.turn()
+    assert turn.decision.action is Action.APPLY, turn.decision.reasons
+    assert turn.outcome == "failed" and "pulumi" in turn.error.lower(), "only Pulumi is missing"
+
+
+def test_a_branch_that_went_back_is_not_followed(world: World) -> None:
+    old = world.git("rev-parse", "HEAD")
+    world.edit("endpoint.yaml", "timeout: 10s", "timeout: 20s")
+    world.commit()
+    world.apply()
+    world.git("reset", "--quiet", "--hard", old)
+    turn = loop(world).turn()
+    assert turn.decision.action is Action.REFUSED
+    assert any("is older than" in reason and "rollback" in reason for reason in turn.decision.reasons)
+
+
+def test_reality_is_looked_at_by_the_interval_and_when_a_schedule_fires(world: World) -> None:
+    clock = Clock()
+    world.apply()
+    reconciler = loop(world, clock)
+    assert not reconciler.turn().looked and reconciler.look_again == 0, "by default only on request"
+    world.edit("model.yaml", "  seed: 7", "  seed: 7\n  triggers: [{schedule: {cron: '0 * * * *'}}]")
+    world.commit("Hourly")
+    assert not reconciler.turn().looked
+    fires = reconciler.look_again
+    assert fires % 3600 == 0 and 0 < fires - clock.now <= 3600
+    clock.now = fires + 1
+    assert reconciler.turn().looked, "the data is looked at when the schedule fires"
+    assert reconciler.look_again == fires + 3600
+    world.edit("environments.yaml", "  target: local", "  target: local\n  drift: {interval: 30s}")
+    world.commit("Often")
+    reconciler.turn()
+    assert reconciler.look_again == reconciler.memory.looked + 30
+    clock.now += 30
+    assert reconciler.turn().looked
+
+
 def test_what_fails_is_tried_later_and_later_and_a_kill_forgets_none_of_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,7 +204,7 @@ def test_a_killed_attempt_counts_as_a_failed_one(world: World) -> None:
 
 def test_a_memory_that_cannot_be_read_is_empty(world: World) -> None:
     reconciler = loop(world)
-    full = Memory({"apply:x": Trouble(3, 5.5, "é")}, {"d": Trouble(1)}, "", 7.25, "r", "t", "i")
+    full = Memory({"apply:x": Trouble(3, 5.5, "é")}, {"d": Trouble(1)}, "", 7.25, "r", "t", "a" * 40, "i")
     memories.save(reconciler._file, full)
     assert memories.load(reconciler._file) == full
     for damage in (b"", b"{", b'{"version": 2, "memory": {}}', b"\x00" * 40, b"[]"):
@@ -205,5 +279,7 @@ metadata:
 spec:
   members:
     - user: grace
+      email: grace@example.com
+    - user: alan
   owns: [credit]
 """

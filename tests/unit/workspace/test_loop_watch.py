@@ -48,12 +48,13 @@ class Service:
     def lines(self) -> list[Line]:
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
-    def said(self, event: str, after: int = 0, **fields: Any) -> Line:
-        """Waits until it says something, not counting the first `after` lines."""
+    def said(self, event: str | tuple[str, ...], after: int = 0, **fields: Any) -> Line:
+        """Waits until it says something (of several), not counting the first `after` lines."""
+        events = (event,) if isinstance(event, str) else event
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             for line in self.lines()[after:]:
-                if line["event"] == event and fields.items() <= line.items():
+                if line["event"] in events and fields.items() <= line.items():
                     return line
             assert self.process.poll() is None, self.log.read_text()
             time.sleep(0.1)
@@ -224,7 +225,7 @@ def test_a_stop_lets_the_apply_in_hand_end(deployed: World, start: Callable[...,
     said = [line for line in service.lines() if line["event"] == "apply"]
     assert said and said[-1]["outcome"] in ("done", "interrupted"), service.lines()
     again = start()
-    again.said("nothing" if said[-1]["outcome"] == "done" else "apply")
+    again.said(("nothing", "apply"))
     assert rows(world) > 1000
     assert again.stop() == 0
 
@@ -251,6 +252,35 @@ def test_drift_that_is_only_reported_stays(deployed: World, start: Callable[...,
     push(world, "Heal", "action: report", "action: heal", "environments.yaml")
     assert once(world).returncode == 0
     assert rows(world) == whole
+
+
+def test_drift_becomes_an_issue_where_the_environment_asks_for_one(deployed: World, github: Any) -> None:
+    from trueup.forge.github import GitHub
+    from trueup.forge.http import Door
+    from trueup.forge.surroundings import Surroundings
+    from trueup.workspace.asking import Asking
+    from trueup.workspace.following import Branch
+    from trueup.workspace.joining import Joined
+    from trueup.workspace.looping import Reconciler
+
+    world = deployed
+    push(world, "Issue", "action: heal", "action: issue", "environments.yaml")
+    assert once(world).returncode == 0
+    drift(world)
+    door = Door("github", github.api, github.app(), "GITHUB_TOKEN", sleep=lambda _seconds: None, timeout=5.0)
+    joined = Joined(GitHub(door, github.project), Surroundings("github", github.api, github.project))
+    workspace = world.workspace
+    reconciler = Reconciler(workspace, "dev", Branch(workspace), forge=Asking(workspace, joined))
+    away = github.trouble(status=503, times=100)
+    turn = reconciler.turn(look=True)
+    assert turn.drifted and "could be opened" in turn.error
+    assert github.issues == {}
+    away.times = 0
+    assert reconciler.turn(look=True).error == ""
+    assert reconciler.turn(look=True).error == ""
+    (issue,) = github.issues.values()
+    assert issue["title"] == "Trueup: drift in dev" and "applications" in issue["body"]
+    assert [e.event.kind for e in workspace.ledger.entries()].count("drift") == 1
 
 
 def once(world: World, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -55,7 +55,8 @@ class Driver:
     """The stacks of one workspace in one backend.
 
     `home` is the workspace's home, `cli` the Pulumi CLI (`cli.ensure_cli`), `environment` what the CLI and its plugins get beside the
-    process's own variables: the cloud's region, the kubeconfig. `serve` starts the native provider for one operation.
+    process's own variables: the cloud's region, the kubeconfig. `configuration` is that of the providers, such as `kubernetes:context`.
+    `serve` starts the native provider for one operation.
     """
 
     def __init__(
@@ -66,11 +67,13 @@ class Driver:
         cli: Path,
         environment: Mapping[str, str] | None = None,
         serve: Callable[[Path], ProviderServer] = _serve,
+        configuration: Mapping[str, str] | None = None,
     ) -> None:
         self.project = project
         self.backend = backend
         self.home = home
         self._serve = serve
+        self._settings = [a for k, v in sorted((configuration or {}).items()) for a in ("--config", f"{k}={v}")]
         self._folder = home / "pulumi"
         self._command = Command(cli, self._folder, {**_variables(backend, home, cli), **(environment or {})})
         self._stacks = Deployments(project, backend, self._folder, self._command)
@@ -93,7 +96,14 @@ class Driver:
 
         values = _Values(secret)
         declare = program(stack, upstream, frozenset(), values.resolve, self.project)
-        arguments = ["up", "--yes", "--skip-preview", "--continue-on-error", *(["--refresh"] if refresh else [])]
+        arguments = [
+            "up",
+            "--yes",
+            "--skip-preview",
+            "--continue-on-error",
+            *(["--refresh"] if refresh else []),
+            *self._settings,
+        ]
         desired = {r.address: r.properties for r in stack.resources}
         return self._change(_Operation(stack.id, arguments, declare, desired), values, on_event)
 
@@ -107,7 +117,7 @@ class Driver:
         declare = program(stack, upstream, unknown, values.resolve, self.project)
         self._stacks.ensure(stack.id)
         transcript = Transcript(stack.id, values.mask, _ignore)
-        done = self._operate(_Operation(stack.id, ["preview"], declare, None), transcript)
+        done = self._operate(_Operation(stack.id, ["preview", *self._settings], declare, None), transcript)
         error = _error(done, transcript.errors(), values.mask)
         return StackPreview(stack.id, not error, transcript.previews(), error)
 
@@ -131,7 +141,7 @@ class Driver:
 
         values, stack = _Values(secret), resource.address.stack
         declare = program(Stack(stack, (resource,)), {}, frozenset(), values.resolve, self.project)
-        arguments = ["up", "--yes", "--skip-preview", "--target", resource.address.urn(self.project)]
+        arguments = ["up", "--yes", "--skip-preview", "--target", resource.address.urn(self.project), *self._settings]
         return self._change(_Operation(stack, arguments, declare, None), values, _ignore)
 
     def state(self, stack: StackId) -> checkpoints.Checkpoint | None:

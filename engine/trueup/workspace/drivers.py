@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 from trueup.apply.backend import Backend
 from trueup.apply.backend import resolve as resolve_backend
@@ -38,17 +40,37 @@ def driver_of(
 
     cli = ensure_cli(progress or say)
     return Driver(
-        workspace.name, backend_of(workspace, catalog.settings), workspace.home, cli, _variables(catalog.settings)
+        workspace.name,
+        backend_of(workspace, catalog.settings),
+        workspace.home,
+        cli,
+        _variables(catalog.settings, workspace.folder),
+        configuration=_configuration(catalog.settings),
     )
 
 
-def _variables(settings: EnvironmentSpec) -> dict[str, str]:
+def _variables(settings: EnvironmentSpec, folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     if settings.cloud is not None:
         found |= {"AWS_REGION": settings.cloud.region, "GOOGLE_REGION": settings.cloud.region}
     if settings.cluster is not None and settings.cluster.kubeconfig:
-        found["KUBECONFIG"] = settings.cluster.kubeconfig
+        found["KUBECONFIG"] = str(folder / Path(settings.cluster.kubeconfig).expanduser())
     return found
+
+
+def _configuration(settings: EnvironmentSpec) -> dict[str, str]:
+    """What holds the platform's provider to the cluster and the account that the environment names, whatever the machine's are."""
+    cluster, cloud = settings.cluster, settings.cloud
+    match settings.target:
+        case "kubernetes" if cluster is not None and cluster.context:
+            return {"kubernetes:context": cluster.context}
+        case "aws" if cloud is not None and cloud.account:
+            return {"aws:allowedAccountIds": json.dumps([cloud.account])}
+        case "gcp" if cloud is not None and cloud.account:
+            return {"gcp:project": cloud.account}
+        case "azure" if cloud is not None and cloud.account:
+            return {"azure-native:subscriptionId": cloud.account}
+    return {}
 
 
 def states_of(workspace: Workspace, catalog: Catalog, recorded: Recorded) -> list[Checkpoint]:

@@ -215,3 +215,33 @@ def test_a_stack_of_many_types_of_values_goes_through_unchanged(driver: Any, hom
     assert things(home)["a"]["value"]["none"][1] == {"deep": [True, False, 0, -1, 1.5, 2**53 - 1]}
     assert isinstance(result.outputs[Address(STACK, "trueup:test:Thing", "a")]["path"], str)
     assert not driver.up(stack_of(thing("a", value)), {}, none).changed
+
+
+def test_the_providers_are_held_to_the_cluster_that_is_named(
+    home: Path, pulumi_cli: Path, things: None, thing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pulumi
+
+    from trueup.apply import backend
+    from trueup.apply.pulumi import Driver
+    from trueup_specs.kinds.environment.spec import State
+    from trueup_stacks import program
+
+    seen: list[Any] = []
+    real = program.program
+
+    def watched(*given: Any) -> Any:
+        declare = real(*given)
+
+        def declared() -> None:
+            seen.append((pulumi.Config("kubernetes").get("context"), pulumi.Config("aws").get("allowedAccountIds")))
+            declare()
+
+        return declared
+
+    monkeypatch.setattr(program, "program", watched)
+    told = {"kubernetes:context": "prod-eu", "aws:allowedAccountIds": '["123456789012"]'}
+    driver = Driver("demo", backend.resolve(State(), home), home, pulumi_cli, configuration=told)
+    assert driver.preview(stack_of(thing("first", 1)), {}, frozenset(), none).ok
+    assert driver.up(stack_of(thing("first", 1)), {}, none).ok
+    assert seen == [("prod-eu", '["123456789012"]')] * 2

@@ -19,8 +19,8 @@ from trueup.forge.values import Annotation, Comment, PullRequest, Review, State,
 
 LONGEST = 65_536
 """Characters of a comment. Gitea names no limit (the column is a LONGTEXT of 4 GiB since 1.16), but it looks for mentions and references in
-time that grows with the square of the text: this many characters full of them took 1.24 five seconds of CPU, four times as many over a
-minute, which is longer than a request may take."""
+time that grows with the square of the text: this many characters full of them take Gitea 1.24 five seconds of CPU, four times as many over
+a minute, which is longer than a request may take."""
 _STATUS = 255
 _PAGE = 50
 """Items of a page: what a server gives at most, unless its MAX_RESPONSE_ITEMS says otherwise."""

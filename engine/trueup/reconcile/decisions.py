@@ -6,6 +6,7 @@ the same decision.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from trueup.reconcile import backoff
@@ -26,7 +27,7 @@ def decide(
         return asked
     drift = _drift(environment, desired, observed, now, memory)
     if drift is None:
-        return asked
+        return replace(asked, reasons=(*asked.reasons, observed.asleep)) if observed.asleep else asked
     if drift.action in (Action.WAIT, Action.REFUSED) and asked.action is not Action.NOTHING:
         return _with(asked, drift)
     reasons = drift.reasons if asked.action is Action.NOTHING else (*drift.reasons, *asked.reasons)

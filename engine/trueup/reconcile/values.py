@@ -68,6 +68,8 @@ class Observed:
     """Each resource that is not as it was applied, and how, as people read it."""
     digest: str = ""
     """The same drift has the same digest."""
+    asleep: str = ""
+    """Why reality is not looked at, as a sentence: somebody stopped it on purpose."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def operations(watch: Watch) -> Starlette:
 
 
 def routes(watch: Watch, *, with_metrics: bool) -> list[Any]:
-    """The routes of health, and of metrics where they may be read."""
+    """The routes of health; where operators alone ask, with metrics and with what stands how."""
     require()
     from starlette.responses import JSONResponse, PlainTextResponse, Response
     from starlette.routing import Route
@@ -55,7 +55,8 @@ def routes(watch: Watch, *, with_metrics: bool) -> list[Any]:
     async def readyz(_request: Request) -> Response:
         found = {s.environment: _stands(s) for s in watch.standings()}
         ok = watch.ready() and watch.healthy()
-        return JSONResponse({"ready": ok, "environments": found}, 200 if ok else 503)
+        told = {"environments": found} if with_metrics else {}
+        return JSONResponse({"ready": ok, **told}, 200 if ok else 503)
 
     async def metrics(_request: Request) -> Response:
         from prometheus_client import CONTENT_TYPE_LATEST

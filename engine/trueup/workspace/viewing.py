@@ -20,7 +20,7 @@ from trueup.load.trees import Revision, Tree, revision
 from trueup.observe.live import Sight
 from trueup.plan.recorded import Recorded as Books
 from trueup.reconcile.values import Desired, Observed, Recorded
-from trueup.record.events import LedgerError
+from trueup.record.events import EventKind, LedgerError
 from trueup.resolve.catalog import Catalog
 from trueup.workspace import merging, operating, permitting
 from trueup.workspace.opening import Workspace, WorkspaceError
@@ -75,9 +75,10 @@ class View:
 class _Eyes:
     """Looks at reality once a turn, however often a plan asks."""
 
-    def __init__(self, workspace: Workspace, looks: bool) -> None:
+    def __init__(self, workspace: Workspace, looks: bool, asleep: str) -> None:
         self._workspace = workspace
         self.looks = looks
+        self.asleep = asleep
         self.sight: Sight | None = None
 
     def see(self, catalog: Catalog, recorded: Books) -> Sight:
@@ -100,7 +101,8 @@ def view(
 
     Raises only what is no matter of the specs (`EXPECTED` but InvalidSpecs).
     """
-    eyes = _Eyes(workspace, looks)
+    asleep = _asleep(workspace, environment)
+    eyes = _Eyes(workspace, looks and not asleep, asleep)
     last = last_applied(workspace, environment).tree
     if last is None and good:
         last = revision(workspace.repository, good, workspace.prefix)
@@ -123,6 +125,14 @@ def view(
 
 def _prepare(workspace: Workspace, environment: str, tree: Tree, eyes: _Eyes, rules: Tree | None = None) -> Prepared:
     return prepare(workspace, environment, tree, rules=rules, see=eyes.see if eyes.looks else None)
+
+
+def _asleep(workspace: Workspace, environment: str) -> str:
+    """What `trueup down` stopped stays down: that is no drift, until it is started or applied to again."""
+    entry = workspace.ledger.last(environment, EventKind.DOWN, EventKind.UP, EventKind.APPLIED)
+    if entry is None or entry.event.kind is not EventKind.DOWN:
+        return ""
+    return f"It was stopped with `trueup down`, so drift is not looked at until `trueup up {environment}`."
 
 
 def _pinned(workspace: Workspace, environment: str, tip: Revision) -> Revision:
@@ -226,7 +236,7 @@ def _allowed(
         refusals += [unread] if unread else []
         refusals += [
             f"The review of {p.review.user} (#{p.number}) does not count: {p.reason}"
-            for p in unused(found, allowed.approvals)
+            for p in (*found.passed, *unused(found, allowed.approvals))
         ]
     if prepared.rules is prepared.catalog:  # what is pinned may be older than what was applied
         try:
@@ -257,7 +267,7 @@ def _only_healing(workspace: Workspace, prepared: Prepared) -> tuple[Permitted |
 
 def _observed(eyes: _Eyes, prepared: Prepared) -> tuple[Observed, tuple[Finding, ...]]:
     if eyes.sight is None:
-        return Observed(), ()
+        return Observed(asleep=eyes.asleep), ()
     findings = operating.findings(eyes.sight, prepared.recorded)
     drifted = tuple(f"{f.address.type} {f.address.name} ({_how(f)})" for f in findings)
     marks = [[str(f.address), f.what, [[c.path, str(c.desired)] for c in f.changes]] for f in findings]

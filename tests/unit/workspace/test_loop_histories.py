@@ -22,6 +22,7 @@ def apply(world: World) -> applying.Applied:
 
 
 @pytest.mark.slow
+@pytest.mark.capability("model-development/root-cause-analysis", by="trueup.workspace.bisecting:bisect")
 def test_what_happened_to_a_model_and_which_commit_made_it_worse(pulumi_cli: Path, world: World) -> None:
     (world.folder / "endpoint.yaml").unlink()
     world.edit("model.yaml", "threshold: 0.75", "threshold: 0.6")
@@ -38,6 +39,7 @@ def test_what_happened_to_a_model_and_which_commit_made_it_worse(pulumi_cli: Pat
     assert apply(world).outcome == "held"
 
     found = bisecting.bisect(world.workspace, "roc_auc", good, bad, runs=False)
+    assert found is not None
     assert not found.settled, "without a run nobody knows"
     assert [p.commit for p in found.between] == [seed]
     assert "one of the 1 before it that have no run" in views.bisect_text(found)
@@ -91,6 +93,7 @@ def test_metrics_have_no_value_where_nothing_happened(world: World) -> None:
     assert all(row["value"] is None and row["denominator"] == 0 for row in views.metrics_json(found))
 
 
+@pytest.mark.capability("model-management/compliance-tracking", by="trueup.workspace.measuring:metrics")
 def test_metrics_count_what_the_ledger_says(world: World) -> None:
     from trueup.record.events import Event, EventKind
 
@@ -114,7 +117,9 @@ def test_metrics_count_what_the_ledger_says(world: World) -> None:
     ledger.append(Event(EventKind.APPLIED, "dev", first, details={"effects": 1, "dirty": True}, approvals=("a1",)))
     operating.pin(world.workspace, "dev", first, "error rate")
     operating.unpin(world.workspace, "dev", first)
-    found = {m.name: (m.numerator, m.denominator) for m in measuring.metrics(world.workspace, "dev")}
+    measured = measuring.metrics(world.workspace, "dev")
+    assert measured is not None
+    found = {m.name: (m.numerator, m.denominator) for m in measured}
     assert found["Deployment success"] == (2, 3)
     assert found["Pipeline reliability"] == (0, 1)
     assert found["Gate success"] == (0, 1), "the second attempt at the same commit does not count"
@@ -133,6 +138,7 @@ def test_history_of_what_is_not_there(world: World) -> None:
         histories.history_of(world.workspace, "Model/rsk")
 
 
+@pytest.mark.capability("model-management/lifecycle-reporting", by="trueup.workspace.histories:history_of")
 def test_an_endpoint_has_the_version_that_it_serves_and_the_rollbacks(world: World) -> None:
     from trueup.record.events import Event, EventKind
 
@@ -142,7 +148,9 @@ def test_an_endpoint_has_the_version_that_it_serves_and_the_rollbacks(world: Wor
     ledger.append(Event(EventKind.STEP, "dev", first, stack="dev.credit.serving", details=details))
     ledger.append(Event(EventKind.APPLIED, "dev", first, details=details, actor="Ada <ada@example.com>"))
     operating.pin(world.workspace, "dev", first, "error rate")
-    rolled, applied = histories.history_of(world.workspace, "risk", "dev")
+    moments = histories.history_of(world.workspace, "risk", "dev")
+    assert moments is not None
+    rolled, applied = moments
     assert (applied.document, applied.version, applied.actor) == ("Endpoint/credit/risk", 3, "Ada <ada@example.com>")
     assert (rolled.event, rolled.why, rolled.commit) == ("rolled-back", "error rate", first)
     assert "why: error rate" in views.text((rolled, applied))

@@ -131,6 +131,7 @@ def push(world: World, message: str, old: str, new: str, file: str = "bucket.yam
     return commit
 
 
+@pytest.mark.capability("model-development/environment-management", by="trueup.workspace.looping:Reconciler.turn")
 def test_it_keeps_reality_in_line_whatever_happens(
     deployed: World, start: Callable[..., Service], tmp_path: Path
 ) -> None:

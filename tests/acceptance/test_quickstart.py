@@ -270,9 +270,11 @@ def test_a_renamed_dataset_keeps_its_data(repository: Any) -> None:
 
 
 def test_a_dirty_tree_is_refused(repository: Any) -> None:
+    before = repository.trueup("audit", "log", "--output", "json").out
     repository.edit("endpoint.yaml", "timeout: 10s", "timeout: 11s")
     refused = repository.trueup("apply", "dev", "--yes", code=7)
     assert "not committed" in refused.err and "allowDirty" in refused.err
+    assert repository.trueup("audit", "log", "--output", "json").out == before, "what no commit holds is not recorded"
     repository.git("checkout", "-q", ".")
 
 

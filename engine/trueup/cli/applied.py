@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trueup.approve.reviews import Found
@@ -128,9 +128,9 @@ def _refused(
     from trueup.record.events import Event, EventKind
 
     texts = [r.text for r in allowed.refusals]
-    workspace.ledger.append(
-        Event(EventKind.DENIED, request.environment, prepared.plan.commit, outcome="denied", details={"reasons": texts})
-    )
+    if not prepared.plan.dirty:  # what no commit holds is nobody's proposal
+        event = Event(EventKind.DENIED, request.environment, prepared.plan.commit, outcome="denied")
+        workspace.ledger.append(replace(event, details={"reasons": texts}))
     if form is Form.JSON:
         emit_json({"environment": request.environment, "outcome": "denied", "refusals": texts})
     for refusal in allowed.refusals:

@@ -19,7 +19,7 @@ from trueup_stacks.core.targets import KindSupport, Target
 from trueup_stacks.targets import TARGETS
 
 README = Path(__file__).parent / "README.md"
-_INTERNAL = ("Environment", "Team", "Policy", "Overlay", "Workspace")
+_INTERNAL = ("Environment", "Team", "Policy", "AccessPolicy", "Overlay", "Workspace")
 """Kinds that steer Trueup and become resources of no target."""
 _HEAD = """# Targets
 

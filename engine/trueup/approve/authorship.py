@@ -24,7 +24,10 @@ class Commit:
 
     id: str
     parents: tuple[str, ...]
+    author: str
+    """Whom Git names as the author; a signature can be theirs only."""
     authors: frozenset[str]
+    """The author and those whom the message names as co-authors."""
 
 
 def authors(repository: Path, plan: Plan, since: str) -> frozenset[str]:
@@ -81,11 +84,13 @@ def automatic(repository: Path, commit: Commit) -> bool:
 
 def _log(repository: Path, *arguments: str) -> Iterator[Commit]:
     done = git.attempt(repository, "log", "--no-show-signature", _FORM, *arguments)
-    for line in done.stdout.decode("utf-8", "replace").splitlines():
+    for line in done.stdout.decode("utf-8", "replace").split("\n"):
         parts = line.split("\x1f")
         if len(parts) == 4:
             named = [parts[2], *parts[3].split("\x1e")]
-            yield Commit(parts[0], tuple(parts[1].split()), frozenset(filter(None, map(_address, named))))
+            yield Commit(
+                parts[0], tuple(parts[1].split()), _address(parts[2]), frozenset(filter(None, map(_address, named)))
+            )
 
 
 def _address(text: str) -> str:

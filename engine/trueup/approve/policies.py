@@ -23,7 +23,7 @@ VARIABLES = {
     "resources": ("resource", "environment"),
     "plan": ("plan", "environment"),
 }
-_RULES = frozenset({"Workspace", "Environment", "Overlay", "Policy", "Team"})
+_RULES = frozenset({"Workspace", "Environment", "Overlay", "Policy", "AccessPolicy", "Team"})
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,17 @@
 """Signatures with the keys that people sign commits with: SSH through `ssh-keygen`, GPG through `gpg`.
 
-Called by `approvals` and `coverage`.
+Called by `approvals` and `coverage`, and for access policies and break-glass.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,57 @@ def _sign_gpg(key: str, data: bytes) -> str:
     if done.returncode != 0:
         raise SignatureError(f"gpg could not sign with {key}: {_text(done.stderr)}.")
     return done.stdout.decode()
+
+
+def who(repository: Path, purpose: str, teams: Mapping[str, TeamSpec]) -> Member | None:
+    """The member whose key signs here, proved by a signature of `purpose`; None where it is no member's. Raises SignatureError."""
+    data = f"{purpose}\n{secrets.token_hex(16)}".encode()
+    form, signature = sign(repository, data)
+    return verified(form, signature, data, teams)
+
+
+def committer(repository: Path, commit: str, teams: Mapping[str, TeamSpec]) -> Member | None:
+    """The member whose key signed a commit; None where it is not signed, not valid, or signed by nobody of the teams."""
+    members = [m for t in teams.values() for m in t.members]
+    position = _commit_signer(repository, commit, [m.signing_keys for m in members])
+    return members[position] if position is not None else None
+
+
+def committed_with(repository: Path, commit: str, keys: Iterable[str]) -> bool:
+    """Whether one of some keys signed a commit."""
+    return _commit_signer(repository, commit, [tuple(keys)]) is not None
+
+
+def _commit_signer(repository: Path, commit: str, keys: Iterable[tuple[str, ...]]) -> int | None:
+    """The position of the keys of which one signed a commit."""
+    listed = list(keys)
+    with tempfile.TemporaryDirectory() as folder:
+        allowed = Path(folder) / "allowed"
+        lines = (
+            f'member{n} namespaces="git" {" ".join(k.split()[:2])}\n'
+            for n, some in enumerate(listed)
+            for k in some
+            if k.startswith(("ssh-", "ecdsa-", "sk-"))
+        )
+        allowed.write_text("".join(lines), encoding="utf-8")
+        command = [
+            "git",
+            "-C",
+            str(repository),
+            "-c",
+            f"gpg.ssh.allowedSignersFile={allowed}",
+            "log",
+            "-1",
+            "--no-show-signature",
+        ]
+        done = _run([*command, "--format=%G?%x1f%GS%x1f%GF%x1f%GP", commit, "--"], b"")
+    parts = done.stdout.decode("utf-8", "replace").strip("\n").split("\x1f")
+    if done.returncode != 0 or len(parts) != 4 or parts[0] not in ("G", "U"):
+        return None
+    if parts[0] == "G" and (found := re.fullmatch(r"member(\d+)", parts[1])):
+        return int(found[1])
+    made = {p.upper() for p in parts[2:] if re.fullmatch(r"[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}", p)}
+    return next((n for n, some in enumerate(listed) if made & {k.replace(" ", "").upper() for k in some}), None)
 
 
 def verified(form: str, signature: str, data: bytes, teams: Mapping[str, TeamSpec]) -> Member | None:

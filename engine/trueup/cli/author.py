@@ -153,7 +153,7 @@ def graph(
     catalog, _ = opened(open_workspace(directory), environment, revision)
     lineage = catalog.lineage
     edges = sorted(lineage.edges())
-    nodes = [k for k in catalog.documents if k.kind not in ("Environment", "Overlay", "Team", "Policy")]
+    nodes = [k for k in catalog.documents if k.kind not in ("Environment", "Overlay", "Team", "Policy", "AccessPolicy")]
     try:
         match form:
             case Drawing.TEXT:

@@ -127,7 +127,7 @@ def _no_target(catalog: Catalog) -> Diagnostic:
 
 def _not_supported(catalog: Catalog, kinds: frozenset[str]) -> Iterator[Diagnostic]:
     for key, document in sorted(catalog.documents.items()):
-        if key.kind in kinds or key.kind in ("Environment", "Team", "Policy", "Overlay", "Workspace"):
+        if key.kind in kinds or key.kind in ("Environment", "Team", "Policy", "AccessPolicy", "Overlay", "Workspace"):
             continue
         yield Diagnostic(
             "TRU2004",

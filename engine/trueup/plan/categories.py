@@ -27,6 +27,7 @@ _HARMLESS: Mapping[str, re.Pattern[str]] = {
     "ObjectStore": re.compile(r"lifecycle|versioning"),
     "Environment": re.compile(r".*"),
     "Team": re.compile(r".*"),
+    "AccessPolicy": re.compile(r".*"),
     "Policy": re.compile(r".*"),
     "QualityGate": re.compile(r"resamples"),
 }

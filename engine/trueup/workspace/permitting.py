@@ -17,6 +17,7 @@ from trueup.load import git, trees
 from trueup.plan.recorded import Recorded
 from trueup.plan.values import Action
 from trueup.record.events import DONE, EventKind
+from trueup.workspace import guarding
 from trueup.workspace.drivers import driver_of
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup.workspace.planning import Prepared, by_key, catalog_of, teams_in, validated
@@ -70,6 +71,7 @@ def permission(
         )
     if closed := windows.closed(settings.windows, datetime.now(UTC)):
         found.append(Refusal(DENIED, closed))
+    found += [Refusal(DENIED, text) for text in guarding.acting(workspace, prepared.rules or prepared.catalog)]
     found += _deletes(prepared, settings.max_deletes, confirm_deletes)
     covered = coverage.judge(
         prepared.plan,

@@ -14,7 +14,7 @@ from trueup_specs.core.envelope import Document
 from trueup_specs.core.positions import Path
 from trueup_specs.core.references import Key, Reference, qualified
 
-WORKSPACE_KINDS = frozenset({"Environment", "Team", "Policy"})
+WORKSPACE_KINDS = frozenset({"Environment", "Team", "Policy", "AccessPolicy"})
 """Kinds that have no namespace."""
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from trueup_specs.core.kinds import Kind, Layer
+from trueup_specs.kinds.access_policy import rules as access_policy_rules
+from trueup_specs.kinds.access_policy.spec import AccessPolicySpec
 from trueup_specs.kinds.data_source import rules as data_source_rules
 from trueup_specs.kinds.data_source.spec import DataSourceSpec
 from trueup_specs.kinds.dataset import rules as dataset_rules
@@ -49,6 +51,7 @@ KINDS: dict[str, Kind] = {
         Kind("Overlay", OverlaySpec, Layer.WORKSPACE, (*_ALL, *overlay_rules.RULES)),
         Kind("Team", TeamSpec, Layer.WORKSPACE, (*_ALL, *team_rules.RULES), namespaced=False),
         Kind("Policy", PolicySpec, Layer.WORKSPACE, (*_ALL, *policy_rules.RULES), namespaced=False),
+        Kind("AccessPolicy", AccessPolicySpec, Layer.WORKSPACE, (*_ALL, *access_policy_rules.RULES), namespaced=False),
         Kind("ObjectStore", ObjectStoreSpec, Layer.FOUNDATION, (*_ALL, *object_store_rules.RULES), holds_data=True),
         Kind("DataSource", DataSourceSpec, Layer.DATA, (*_ALL, *SECRET_RULES, *data_source_rules.RULES)),
         Kind("Dataset", DatasetSpec, Layer.DATA, (*_ALL, *dataset_rules.RULES), holds_data=True),

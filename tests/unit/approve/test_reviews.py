@@ -199,7 +199,7 @@ def test_who_wrote_a_commit_of_it_is_refused(world: World, pull: Pull, address: 
 
 def test_a_co_author_is_refused(world: World, pull: Pull) -> None:
     world.edit("endpoint.yaml", "timeout: 10s", "timeout: 20s")
-    world.commit("A longer timeout\n\nCo-authored-by: Bea <bea@example.com>")
+    world.commit("A longer timeout\n\nCo-authored-by: Dan <dan@example.com>\nCo-authored-by: Bea <bea@example.com>")
     pull.review("bea")
     refused(world, pull, "wrote commits")
 

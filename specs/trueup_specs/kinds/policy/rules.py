@@ -17,7 +17,7 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "plan": ("plan", "environment"),
 }
 """What an expression may read, by `on`."""
-_UNJUDGED = ("Workspace", "Environment", "Overlay", "Policy", "Team")
+_UNJUDGED = ("Workspace", "Environment", "Overlay", "Policy", "AccessPolicy", "Team")
 _GOOD = """
     kind: Policy
     metadata: {name: owned}

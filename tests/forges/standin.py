@@ -54,6 +54,8 @@ class Trouble:
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     """Seconds before anything is answered."""
+    drip: float = 0.0
+    """Seconds between the bytes of the answer's body."""
     drop: bool = False
     """The connection breaks without an answer."""
     done: bool = False
@@ -226,7 +228,8 @@ class StandIn:
             request.close_connection = True
             request.connection.shutdown(2)
             return
-        self._answer(request, Answer(trouble.status, trouble.body, dict(trouble.headers)) if trouble.status else result)
+        answer = Answer(trouble.status, trouble.body, dict(trouble.headers)) if trouble.status else result
+        self._answer(request, answer, trouble.drip)
 
     def _work(self, asked: Asked) -> Answer:
         with self._lock:
@@ -241,7 +244,7 @@ class StandIn:
             self.unknown.append(f"{asked.method} {asked.path}")
         return Answer(404, {"message": "Not Found"})
 
-    def _answer(self, request: BaseHTTPRequestHandler, answer: Answer) -> None:
+    def _answer(self, request: BaseHTTPRequestHandler, answer: Answer, drip: float = 0.0) -> None:
         raw = (
             answer.body.encode()
             if isinstance(answer.body, str)
@@ -260,7 +263,9 @@ class StandIn:
             }.items():
                 request.send_header(key, value)
             request.end_headers()
-            request.wfile.write(raw)
-            request.wfile.flush()
+            for piece in [raw[i : i + 1] for i in range(len(raw))] if drip else [raw]:
+                request.wfile.write(piece)
+                request.wfile.flush()
+                time.sleep(drip)
         except OSError:  # the client gave up
             request.close_connection = True

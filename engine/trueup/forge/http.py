@@ -36,6 +36,11 @@ PATIENCE = 300.0
 ATTEMPTS = 8
 PAGES = 2_000
 """More pages than this are a forge that goes round in circles."""
+_DRIPS = 4
+"""How many times the time-out of one read an answer may take as a whole."""
+_LARGEST = 64 << 20
+"""Bytes of an answer: a page of a hundred of the longest comments is less."""
+_OF_THE_BODY = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 _JSON = {"Content-Type": "application/json"}
 _SAFE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _TEMPORARY = frozenset({408, 425, 500, 502, 503, 504})
@@ -51,12 +56,8 @@ class _Again(Exception):
         self.wait = wait
 
 
-class _Unclear(Exception):
+class _Unclear(_Again):
     """An attempt of which nobody knows whether it did its work."""
-
-    def __init__(self, error: Unavailable) -> None:
-        super().__init__()
-        self.error = error
 
 
 class _Token(httpx.Auth):
@@ -117,7 +118,7 @@ class Door:
         self.forge, self.variable = forge, variable
         self.base = _checked(base)
         self._secret = _checked_token(token, variable)
-        self._patience, self._sleep, self._clock = patience, sleep, clock
+        self._patience, self._timeout, self._sleep, self._clock = patience, timeout, sleep, clock
         self._client = httpx.Client(
             auth=_Token(scheme, self._secret),
             headers={"User-Agent": f"trueup/{importlib.metadata.version('trueup')}", **(headers or {})},
@@ -191,7 +192,7 @@ class Door:
                 found = arrived()
                 if found is not None:
                     return found
-                raise _Again(unclear.error) from None
+                raise _Again(unclear.error, unclear.wait) from None
 
         return self._patiently(attempt)
 
@@ -211,7 +212,7 @@ class Door:
                 return self._once(method, path, parameters, body)
             except _Unclear as unclear:
                 if again:
-                    raise _Again(unclear.error) from None
+                    raise
                 raise unclear.error from None
 
         return self._patiently(attempt)
@@ -238,9 +239,10 @@ class Door:
         content = None if body is None else json.dumps(body).encode()
         for _ in range(6):
             try:
-                response = self._client.request(
+                with self._client.stream(
                     method, url, params=parameters or None, content=content, headers=_JSON if content else None
-                )
+                ) as streamed:
+                    response = self._whole(streamed)
             except _NOT_SENT as error:
                 raise _Again(self._away(what, error)) from None
             except httpx.TransportError as error:
@@ -252,6 +254,19 @@ class Door:
             url, parameters = self._redirected(response, method, url, what), None
         raise ForgeError(f"{NAMES[self.forge]} redirects {what} in circles. Look at the URL {self.base}.")
 
+    def _whole(self, streamed: httpx.Response) -> httpx.Response:
+        """The answer with its body, which may take and hold only so much: a read's time-out is per piece, and pieces may drip."""
+        end, size, parts = time.monotonic() + _DRIPS * self._timeout, 0, []
+        for part in streamed.iter_bytes():
+            parts.append(part)
+            size += len(part)
+            if time.monotonic() > end:
+                raise httpx.ReadTimeout("the answer goes on and on")
+            if size > _LARGEST:
+                raise httpx.RemoteProtocolError("the answer is too large")
+        headers = [(k, v) for k, v in streamed.headers.multi_items() if k.lower() not in _OF_THE_BODY]
+        return httpx.Response(streamed.status_code, headers=headers, content=b"".join(parts), request=streamed.request)
+
     def _judged(self, response: httpx.Response, what: str) -> httpx.Response:
         """The answer, if it is a good one."""
         if response.is_success:
@@ -259,13 +274,12 @@ class Door:
         status, headers = response.status_code, response.headers
         message = self._clean(refusals.message_of(response.content))
         wait = limits.asked(status, headers, message, self._clock())
-        if wait is not None:
-            raise _Again(self._limited(what, wait, status), wait)
         if status in _TEMPORARY:
             told = f" It says: {message}" if message else ""
-            raise _Unclear(
-                Unavailable(f"{NAMES[self.forge]} answers {status} to {what}.{told} Run this again when it is well.")
-            )
+            error = f"{NAMES[self.forge]} answers {status} to {what}.{told} Run this again when it is well."
+            raise _Unclear(Unavailable(error), wait)
+        if wait is not None:
+            raise _Again(self._limited(what, wait, status), wait)
         raise refusals.refusal(self.forge, status, headers, message, what, self.variable)
 
     def _redirected(self, response: httpx.Response, method: str, url: str, what: str) -> str:

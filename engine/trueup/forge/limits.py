@@ -12,6 +12,8 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 MINUTE = 60.0
+LONGEST = 7 * 24 * 3600.0
+"""No forge means more than this."""
 _EPOCH = 1_000_000_000
 """A reset below this is a number of seconds (the IETF's draft), above it a moment (GitHub, GitLab)."""
 
@@ -21,6 +23,11 @@ def asked(status: int, headers: Mapping[str, str], message: str, now: float) -> 
 
     `headers` are looked up in lower case; `now` is in seconds since the epoch, used where the answer has no `Date`.
     """
+    found = _asked(status, headers, message, now)
+    return None if found is None else min(found, LONGEST)
+
+
+def _asked(status: int, headers: Mapping[str, str], message: str, now: float) -> float | None:
     after = _retry_after(headers, now)
     if status == 503:
         return after

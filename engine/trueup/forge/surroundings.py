@@ -16,7 +16,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from trueup.forge import jobs
-from trueup.forge.http import Door
 from trueup.forge.values import Forge, ForgeError
 from trueup.load import git
 
@@ -113,6 +112,7 @@ def connect(surroundings: Surroundings, environ: Mapping[str, str] | None = None
     from trueup.forge.gitea import Gitea
     from trueup.forge.github import GitHub
     from trueup.forge.gitlab import GitLab
+    from trueup.forge.http import Door
 
     kind, variable = surroundings.kind, surroundings.token_variable
     token = (os.environ if environ is None else environ).get(variable, "").strip() if variable else ""

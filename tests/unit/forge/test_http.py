@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.server
 import logging
 import threading
@@ -55,6 +56,33 @@ def test_a_read_is_repeated_after_a_slow_answer(github: Any, door: Doors) -> Non
     github.trouble(delay=0.6)
     assert door(timeout=0.2).get(f"repos/acme/specs/pulls/{number}", msgspec.Raw)
     assert len(github.requests("GET")) == 2
+
+
+def test_an_answer_that_drips_is_given_up(github: Any, door: Doors) -> None:
+    """Each byte comes in time; the whole would take a minute."""
+    number = github.pull("ana", "a" * 40)
+    github.trouble(drip=0.1)
+    began = time.monotonic()
+    assert door(timeout=0.3).get(f"repos/acme/specs/pulls/{number}", msgspec.Raw)
+    assert time.monotonic() - began < 8
+    assert len(github.requests("GET")) == 2
+
+
+def test_a_compressed_answer_is_read(github: Any, door: Doors) -> None:
+    with listener(200, {"Content-Encoding": "gzip"}, gzip.compress(b'{"login": "ana"}')) as (url, _got):
+        there = Door("github", url, TOKEN, "GITHUB_TOKEN")
+        assert msgspec.json.decode(there.get("user", msgspec.Raw)) == {"login": "ana"}
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_busy_server_is_asked_whether_a_comment_arrived(
+    github: Any, on_github: Callable[..., Any], naps: list[float], done: bool
+) -> None:
+    number = github.pull("ana", "a" * 40)
+    github.trouble(method="POST", path="comments", status=503, headers={"Retry-After": "9"}, done=done)
+    on_github().comment(number, "The plan")
+    assert [c["body"] for c in github.comments[number]] == ["The plan"]
+    assert (9 in naps) == (not done)
 
 
 def test_a_forge_that_is_away_is_unavailable(dead_port: int, naps: list[float]) -> None:
@@ -250,7 +278,9 @@ def test_pages_that_go_round_in_circles_are_an_error(github: Any, door: Doors) -
 
 
 @contextmanager
-def listener(status: int = 200, headers: dict[str, str] | None = None) -> Iterator[tuple[str, list[dict[str, str]]]]:
+def listener(
+    status: int = 200, headers: dict[str, str] | None = None, body: bytes = b"[]"
+) -> Iterator[tuple[str, list[dict[str, str]]]]:
     """Another host, which notes what headers it gets."""
     got: list[dict[str, str]] = []
 
@@ -260,9 +290,9 @@ def listener(status: int = 200, headers: dict[str, str] | None = None) -> Iterat
             self.send_response(status)
             for key, value in (headers or {}).items():
                 self.send_header(key, value)
-            self.send_header("Content-Length", "2")
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(b"[]")
+            self.wfile.write(body)
 
         do_POST = do_GET
 

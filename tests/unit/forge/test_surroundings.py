@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -325,3 +326,8 @@ def test_no_remote_breaks_it(url: str) -> None:
 )
 def test_addresses_of_apis(kind: str, url: str, api: str) -> None:
     assert surroundings.api_of(kind, url) == api
+
+
+def test_who_only_looks_where_it_is_pays_for_no_http() -> None:
+    code = "import sys, trueup.forge.surroundings; sys.exit('httpx' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

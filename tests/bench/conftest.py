@@ -176,6 +176,7 @@ def write(folder: Path, files: int) -> None:
     git(folder, "config", "user.email", "bench@example.com")
     git(folder, "add", "-A")
     git(folder, "commit", "-q", "-m", "generated")
+    git(folder, "repack", "-a", "-d", "-q")  # as in a clone
 
 
 @dataclass(frozen=True)
@@ -192,6 +193,7 @@ class Measured:
 def measure(command: list[str], folder: Path, home: Path | None = None, **variables: str) -> Measured:
     """Runs a command to its end in `folder`, with Trueup's home at `home`."""
     environment = dict(os.environ) | variables | ({"TRUEUP_HOME": str(home)} if home else {})
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody's installation compiles all of it at each start
     before, begun = os.times(), time.perf_counter()
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     wall, after = time.perf_counter() - begun, os.times()
@@ -238,7 +240,22 @@ def git_of() -> Callable[..., str]:
 
 @pytest.fixture
 def applied(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, Path], None]:
-    """Records what a repository's main branch plans as applied, in a real ledger: what a finished apply leaves."""
+    """Records what a repository's main branch plans as applied, in a real ledger, as two finished applies leave it: of everything, and of a
+    change of one file after it."""
+
+    def record(repository: Path, home: Path) -> None:
+        monkeypatch.setenv("TRUEUP_HOME", str(home))
+        apply(repository)
+        file = max(repository.glob("area-*/group-*/pipeline.yaml"))
+        file.write_text(file.read_text().replace("cpu: 500m", "cpu: 750m"))
+        git(repository, "commit", "-q", "-am", "More CPU")
+        apply(repository)
+
+    return record
+
+
+def apply(repository: Path) -> None:
+    """Records what a finished apply of the working tree leaves in the ledger; nothing is made."""
     from dataclasses import replace
 
     from trueup.compile.compilation import COMPILER_VERSION
@@ -246,29 +263,29 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, Path], None]:
     from trueup.record.events import Event, EventKind
     from trueup.record.outcomes import described
     from trueup.record.updates import StackUpdate
+    from trueup.workspace import quiet
     from trueup.workspace.opening import open_workspace
     from trueup.workspace.planning import prepare
 
-    def record(repository: Path, home: Path) -> None:
-        monkeypatch.setenv("TRUEUP_HOME", str(home))
-        workspace = open_workspace(repository)
-        prepared = prepare(workspace, "dev", WorkingTree(repository, ""))
-        commit = git(repository, "rev-parse", "HEAD").strip()
-        stacks = [
-            StackUpdate(
-                i,
-                tuple(replace(described(r), id=r.address.name) for r in s.resources),
-                (),
-                commit,
-                s.digest,
-                COMPILER_VERSION,
-            )
-            for i, s in prepared.compilation.stacks.items()
-        ]
-        workspace.ledger.append(Event(EventKind.STEP, "dev", commit), *stacks)
-        workspace.ledger.append(Event(EventKind.APPLIED, "dev", commit, details={"documents": []}))
-
-    return record
+    workspace = open_workspace(repository)
+    prepared = prepare(workspace, "dev", WorkingTree(repository, ""))
+    commit = git(repository, "rev-parse", "HEAD").strip()
+    touched = {step.address.stack for step in prepared.plan.steps}
+    stacks = [
+        StackUpdate(
+            i,
+            tuple(replace(described(r), id=r.address.name) for r in s.resources),
+            (),
+            commit,
+            s.digest,
+            COMPILER_VERSION,
+        )
+        for i, s in prepared.compilation.stacks.items()
+        if i in touched
+    ]
+    workspace.ledger.append(Event(EventKind.STEP, "dev", commit), *stacks)
+    details = {"documents": [], "tree": prepared.plan.tree, quiet.DETAIL: quiet.detail(prepared)}
+    workspace.ledger.append(Event(EventKind.APPLIED, "dev", commit, details=details))
 
 
 def idle(seconds: float) -> float:

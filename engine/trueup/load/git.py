@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -36,6 +37,8 @@ INERT = (
 )
 """No hook, monitor, submodule, LFS download, program as a transport or clean-up is ever run;
 without renormalising, a merge runs no filter."""
+
+_ABSENT = "There is no `git` on PATH. Install Git: specs are read from it."
 
 
 class GitError(Exception):
@@ -71,7 +74,7 @@ def attempt(
         env = {**environment(), **(variables or {})}
         return subprocess.run(command, input=stdin, capture_output=True, env=env, check=False)
     except FileNotFoundError:
-        raise GitError("There is no `git` on PATH. Install Git: specs are read from it.") from None
+        raise GitError(_ABSENT) from None
 
 
 def fetch(folder: Path, remote: str, *refspecs: str, options: Iterable[str] = ()) -> None:
@@ -80,12 +83,31 @@ def fetch(folder: Path, remote: str, *refspecs: str, options: Iterable[str] = ()
     run(folder, "fetch", *quiet, *options, "--", remote, *refspecs)
 
 
+def _batch(folder: Path, wanted: bytes) -> bytes:
+    """What `git cat-file` says of objects: asked by a file, since a pipe to ask and a pipe to answer take turns thousands of times."""
+    command = ["git", "-C", str(folder), "cat-file", "--batch", "--buffer"]
+    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as errors:
+        asked.write(wanted)
+        asked.seek(0)
+        try:
+            process = subprocess.Popen(command, stdin=asked, stdout=subprocess.PIPE, stderr=errors, env=environment())
+        except FileNotFoundError:
+            raise GitError(_ABSENT) from None
+        with process:
+            assert process.stdout is not None
+            output = process.stdout.read()
+        if process.returncode:
+            errors.seek(0)
+            raise GitError(errors.read().decode("utf-8", "replace").strip() or "git cat-file failed")
+    return output
+
+
 def blobs(folder: Path, ids: Iterable[str]) -> dict[str, bytes]:
     """The contents of objects by id, read by one process. Raises GitError where one is missing."""
     wanted = list(dict.fromkeys(ids))
     if not wanted:
         return {}
-    output = run(folder, "cat-file", "--batch", "--buffer", stdin="".join(f"{i}\n" for i in wanted).encode())
+    output = _batch(folder, "".join(f"{i}\n" for i in wanted).encode())
     found: dict[str, bytes] = {}
     place = 0
     for oid in wanted:

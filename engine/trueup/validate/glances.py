@@ -20,10 +20,11 @@ _BEGIN = re.compile(
     rb"(?:---\n|#[^\n]*\n|\n)*apiVersion: [a-z0-9./]+\nkind: ([A-Za-z]+)\nmetadata:\n((?: +[^\n]*\n)+)(?=[a-z]|\Z)"
 )
 _INDENT = re.compile(rb" +")
-_NOT_PLAIN = re.compile(rb"[\\&*?!\t\r]|\n---|\n\.\.\.|movedFrom")
+_SPECIAL = b"\\&*?!\t\r"
+_NOT_PLAIN = (b"\n---", b"\n...", b"movedFrom")
 _NAMESPACE = re.compile(rb"namespace: [\"']?(" + _NAME + rb")[\"']?(?= *[\n,}])")
 _NAMESPACE_LINE = re.compile(rb"^( +)" + _NAMESPACE.pattern, re.MULTILINE)
-_QUALIFIED = re.compile(rb"(?<![\w./-])(" + _NAME + rb")/" + _NAME + rb"(?![\w./-])")
+_QUALIFIED = re.compile(rb"[\s\"'\[{,:](" + _NAME + rb")/" + _NAME + rb"(?![\w./-])")
 
 
 def ties(data: bytes, default: str) -> Ties | None:
@@ -31,7 +32,8 @@ def ties(data: bytes, default: str) -> Ties | None:
 
     `default` is the namespace of documents that name none.
     """
-    begin = None if _NOT_PLAIN.search(data) else _BEGIN.match(data)
+    plain = len(data.translate(None, _SPECIAL)) == len(data) and not any(words in data for words in _NOT_PLAIN)
+    begin = _BEGIN.match(data) if plain else None
     kind = KINDS.get(begin[1].decode()) if begin is not None else None
     if begin is None or kind is None or kind.name in _UNTOLD:
         return None
@@ -45,6 +47,6 @@ def ties(data: bytes, default: str) -> Ties | None:
         if indent is None or len(found) != 1 or found[0][0] != indent[0] or begin[2].count(b"namespace") != 1:
             return None
         own = found[0][1].decode()
-    mentioned = {name.decode() for name in (*named, *_QUALIFIED.findall(data))}
+    mentioned = {name.decode() for name in (*named, *_QUALIFIED.findall(data, begin.end(1)))}
     namespaces = frozenset({own if kind.namespaced else ""})
     return Ties(namespaces, frozenset(mentioned - namespaces))

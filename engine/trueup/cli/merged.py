@@ -21,7 +21,7 @@ from trueup.cli.failures import (
     WAITING,
 )
 from trueup.cli.options import Form
-from trueup.cli.terminal import emit, note
+from trueup.cli.terminal import note
 from trueup.forge.values import ForgeError
 from trueup.record import exchange
 from trueup.record.events import LedgerError
@@ -57,6 +57,7 @@ class Request:
     wait: int = 0
     why: str = ""
     form: Form = Form.TEXT
+    break_glass: str = ""
 
 
 @dataclass
@@ -134,7 +135,12 @@ def _applied(job: Job) -> applied.Ended:
         merging.check_order(job.workspace, job.environment, job.commit)
         merging.settle_pin(job.workspace, job.environment, job.commit)
         asked = applied.Request(
-            job.environment, job.commit, confirm_deletes=job.request.confirm_deletes, why=job.request.why, yes=True
+            job.environment,
+            job.commit,
+            confirm_deletes=job.request.confirm_deletes,
+            why=job.request.why,
+            yes=True,
+            break_glass=job.request.break_glass,
         )
         ended = applied.run(job.workspace, asked, job.request.form, job.judge)
         if ended.code != LOCKED or time.monotonic() + PAUSE > give_up:
@@ -195,7 +201,7 @@ def _tell(job: Job, joined: Joined, result: results.Result, code: int, pushed: b
         teller.anchor(job.commit, job.workspace)
     telling.summarise(joined.around.summary, results.job_summary(result))
     if job.merges:
-        emit(f"Told in {_numbers(job.merges)}: {result.outcome}.")
+        note(f"Told in {_numbers(job.merges)}: {result.outcome}.")
     for problem in teller.problems:
         note(f"not told: {problem}")
     return code or (UNPUSHED if not pushed else UNTOLD if teller.problems else 0)

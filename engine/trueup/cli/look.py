@@ -36,18 +36,21 @@ def status(
         return
     if not environment:
         raise WorkspaceError("Say of which environment: trueup status ENV, or all at once with --metrics.", 64)
-    from trueup.views import statuses
-    from trueup.workspace import operating
+    from trueup.views import audit, statuses
+    from trueup.workspace import operating, permitting
     from trueup.workspace.opening import open_workspace
 
     workspace = open_workspace(directory)
     catalog, recorded = opened(workspace, environment)
     rows = operating.status(workspace, catalog, recorded)
     urls = operating.urls(recorded, environment)
+    broken = permitting.broken_since(workspace, environment)
     if output is Form.JSON:
-        emit_json(statuses.as_json(environment, rows, urls))
+        emit_json({**statuses.as_json(environment, rows, urls), "breakGlass": broken and broken.id})
     else:
         emit(statuses.text(environment, rows, urls))
+        if broken is not None:
+            emit(audit.broken_text(broken))
 
 
 def drift(

@@ -142,8 +142,8 @@ class Watch:
         mark = (tip.commit, loop.workspace.ledger.newest())
         if mark == course.seen and now < course.again:
             return
-        turn = loop.turn()
         course.seen = mark
+        turn = loop.turn()
         course.again = self._next(course, turn)
         self._stands(course, turn)
 
@@ -196,7 +196,6 @@ class Watch:
             fields = {"reason": text} | ({"trace": trace} if trace else {})
             self.say(Line("error", course.loop.environment, "error", fields))
         errors = before.errors + 1
-        course.seen = ("", "")
         course.again = self.clock() + min(backoff.delay(errors, course.loop.environment), backoff.LONGEST)
         course.standing = replace(before, error=text, errors=errors, time=self.clock())
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +15,9 @@ from trueup.forge.github import GitHub
 from trueup.forge.http import Door
 from trueup.forge.surroundings import Surroundings
 from trueup.reconcile import backoff
-from trueup.reconcile.values import Action, Memory, Trouble
+from trueup.reconcile.values import Action, Line, Memory, Trouble
 from trueup.record.events import Event, EventKind
-from trueup.workspace import leading, memories, operating, watching
+from trueup.workspace import leading, memories, metering, operating, viewing, watching
 from trueup.workspace.asking import Asking
 from trueup.workspace.following import Branch
 from trueup.workspace.joining import Joined
@@ -34,7 +37,7 @@ class Clock:
         return self.now
 
 
-def loop(world: World, clock: Clock | None = None) -> Reconciler:
+def loop(world: World, clock: Callable[[], float] | None = None) -> Reconciler:
     workspace = world.workspace
     return Reconciler(workspace, "dev", Branch(workspace), clock=clock or Clock())
 
@@ -280,6 +283,67 @@ def test_approvals_and_what_was_done_travel_with_the_branch(world: World, tmp_pa
     assert Branch(world.workspace).fetch() == ""
     there = world.git("--git-dir", str(tmp_path / "origin.git"), "rev-parse", "trueup/ledger")
     assert there == world.workspace.ledger.head()
+
+
+@pytest.fixture
+def watch(world: World) -> Iterator[tuple[watching.Watch, list[Line]]]:
+    """A service over the world, in a thread."""
+    world.apply()
+    lines: list[Line] = []
+    made = watching.Watch(Branch(world.workspace), 0.2, lines.append)
+    made.add(loop(world, time.time))
+    thread = threading.Thread(target=made.run)
+    thread.start()
+    yield made, lines
+    made.stop()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+def until(lines: list[Line], event: str, after: int = 0) -> Line:
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        for line in lines[after:]:
+            if line.event == event:
+                return line
+        time.sleep(0.05)
+    raise AssertionError(f"{event} was not said: {lines}")
+
+
+def test_a_bug_in_a_turn_does_not_end_the_service(
+    world: World, watch: tuple[watching.Watch, list[Line]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, lines = watch
+    until(lines, "nothing")
+    (standing,) = service.standings()
+    assert standing.leads and standing.turns == 1 and service.healthy() and service.ready()
+    with monkeypatch.context() as patched:
+        patched.setattr(viewing, "view", lambda *_given: 1 / 0)
+        world.commit("Something")
+        said = until(lines, "error")
+        time.sleep(1)
+    assert "ZeroDivisionError" in str(said.fields["reason"]) and "Traceback" in str(said.fields["trace"])
+    assert [line.event for line in lines].count("error") == 1, "it is said once, and tried again later"
+    assert service.healthy() and service.standings()[0].error
+    at = len(lines)
+    world.commit("Something else")
+    until(lines, "nothing", at)
+    assert service.standings()[0].error == ""
+    metrics = metering.exposition(service).decode()
+    assert 'trueup_loop_in_sync{environment="dev"} 1.0' in metrics
+    assert 'trueup_loop_action{action="nothing",environment="dev"} 1.0' in metrics
+
+
+def test_a_service_that_waits_uses_no_turn_for_nothing(world: World, watch: tuple[watching.Watch, list[Line]]) -> None:
+    service, lines = watch
+    until(lines, "nothing")
+    time.sleep(1.5)
+    assert service.standings()[0].turns == 1, "where nothing changed, no plan is made"
+    world.edit("endpoint.yaml", "minReplicas: 1", "minReplica: 1")
+    world.commit("Broken")
+    at = len(lines)
+    service.wake()
+    assert "minReplica" in str(until(lines, "broken", at).fields["reason"])
 
 
 TEAM = """\

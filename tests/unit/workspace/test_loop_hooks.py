@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -195,3 +196,22 @@ def test_places_to_listen() -> None:
         with pytest.raises(WorkspaceError):
             answering.address(wrong)
     assert os.environ.get(hooks.SECRET) is None
+
+
+@pytest.mark.slow
+def test_a_real_gitea_wakes_the_loop(served: tuple[str, Watch, list[Line]], gitea: Any) -> None:
+    url, watch, lines = served
+    ana = gitea.user("hooks-ana")
+    specs = gitea.repository(ana, "specs")
+    for path, secret in (("webhooks/gitea", KEY.decode()), ("webhooks/gitea?2", "a-secret-that-is-wrong")):
+        config = {"url": f"{url}/{path}", "content_type": "json", "secret": secret}
+        hook = {"type": "gitea", "active": True, "events": ["push"], "config": config}
+        gitea.call("POST", f"repos/{specs}/hooks", hook, user=ana)
+    gitea.write(specs, "main", "a.yaml", "a: 1\n", ana)
+    assert watch._woken.wait(30), lines
+    end = time.monotonic() + 30
+    while len(lines) < 2 and time.monotonic() < end:
+        time.sleep(0.1)
+    assert sorted(line.fields["status"] for line in lines) == [202, 401], (
+        "what is signed with another secret wakes nothing"
+    )

@@ -8,6 +8,7 @@ an escape, an alias, a tag or a complex key. Such files, and those that are not 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from trueup.validate.cells import Ties
 from trueup_specs.core.references import NAME
@@ -24,7 +25,8 @@ _SPECIAL = b"\\&*?!\t\r"
 _NOT_PLAIN = (b"\n---", b"\n...", b"movedFrom")
 _NAMESPACE = re.compile(rb"namespace: [\"']?(" + _NAME + rb")[\"']?(?= *[\n,}])")
 _NAMESPACE_LINE = re.compile(rb"^( +)" + _NAMESPACE.pattern, re.MULTILINE)
-_QUALIFIED = re.compile(rb"[\s\"'\[{,:](" + _NAME + rb")/" + _NAME + rb"(?![\w./-])")
+_SECOND = re.compile(rb"/(?=" + _NAME + rb"(?![\w./-]))")
+_FIRST = re.compile(rb"[\s\"'\[{,:](" + _NAME + rb")\Z")
 
 
 def ties(data: bytes, default: str) -> Ties | None:
@@ -47,6 +49,13 @@ def ties(data: bytes, default: str) -> Ties | None:
         if indent is None or len(found) != 1 or found[0][0] != indent[0] or begin[2].count(b"namespace") != 1:
             return None
         own = found[0][1].decode()
-    mentioned = {name.decode() for name in (*named, *_QUALIFIED.findall(data, begin.end(1)))}
-    namespaces = frozenset({own if kind.namespaced else ""})
-    return Ties(namespaces, frozenset(mentioned - namespaces))
+    namespace = own if kind.namespaced else ""
+    mentioned = {name.decode() for name in (*named, *_qualifying(data, begin.end(1)))} - {namespace}
+    return Ties(frozenset({namespace}), frozenset(mentioned))
+
+
+def _qualifying(data: bytes, start: int) -> Iterator[bytes]:
+    """The first names of what looks like `namespace/name`; slashes are few, so they are looked for first."""
+    for slash in _SECOND.finditer(data, start):
+        if (first := _FIRST.search(data, max(0, slash.start() - 64), slash.start())) is not None:
+            yield first[1]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from trueup.record.events import DONE, Entry
+from trueup.record.events import DONE, Entry, EventKind
 from trueup.record.findings import Change, Report
 from trueup.views.statuses import table
 from trueup.views.words import duration, plural, short
@@ -26,7 +26,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
     return (
         entry.id[:10],
         moment(event.time),
-        f"{event.kind}{outcome}",
+        (str(event.kind).upper() if event.kind is EventKind.BREAK_GLASS else event.kind) + outcome,
         event.environment,
         _name(event.actor),
         _about(entry),
@@ -41,9 +41,21 @@ def _about(entry: Entry) -> str:
     if documents:
         more = f" and {len(documents) - 3} more" if len(documents) > 3 else ""
         parts.append(", ".join(documents[:3]) + more)
+    if event.kind is EventKind.BREAK_GLASS:
+        parts.append(f"{event.details.get('by')} passed over: {' '.join(map(str, event.details.get('passed') or ()))}")
     if why := event.details.get("why"):
         parts.append(f"“{why}”")
     return "  ".join(parts)
+
+
+def broken_text(entry: Entry) -> str:
+    """That what is there was applied with a broken glass, for `trueup status`."""
+    details = entry.event.details
+    passed = " ".join(map(str, details.get("passed") or ()))
+    return (
+        f"BREAK-GLASS by {details.get('by')} at {moment(entry.event.time)} ({entry.id[:10]}): “{details.get('why')}”. "
+        f"Passed over: {passed} The next apply as the rules say ends this note."
+    )
 
 
 def log_json(entries: Sequence[Entry]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ OURS = {
 }
 ATTRIBUTES = {("details", "open"), ("code", "class")}
 ALIVE = re.compile(
-    r"@\w|(?<!&)#\w|\bGH-\d|[!$~%^]\w|\w+/\w+#|https?:|www\.|\w@\w|\b(?=[0-9a-f]*\d)[0-9a-f]{7,40}\b|:[a-z]+:|\]\(|<|&\w+;",
+    r"@\w|(?<!&)#\w|\bGH-\d|[!$~%^]\w|\w+/\w+#|https?:/|www\.|\w@\w|\b(?=[0-9a-f]*\d)[0-9a-f]{7,40}\b|:[a-z]+:|\]\(|<|&\w+;",
     re.IGNORECASE,
 )
 """What a forge makes a ping, reference, link, label or picture of, where it is no code."""

@@ -27,6 +27,7 @@ _NUMBER = r"\d{1,6}(?:[.,]\d{1,6})*%?"
 _PLAIN = re.compile(rf"[(“‘\"']*(?:{_WORD}|{_NUMBER})[)”’\"']*[.,;:!?…]*[)”’\"']*|[—–→…·(]")
 _CLOSING = re.compile(r"[.,;:?)”’\"'…]+")
 _TICKED = re.compile(r"`([^`]*[^`\s][^`]*)`")
+_REFERENCE = re.compile(r"([@#!$%&~^](?=\w)|\bGH-(?=\d)|:(?=//))", re.IGNORECASE)
 _ENDED = re.compile(r"(.*[^.,;:?…])([.,;:?…]+)")
 _BLANKS = re.compile(r"( *)([^ ]+)")
 _COMMIT = re.compile(r"[0-9a-f]{7,}", re.IGNORECASE)
@@ -150,6 +151,14 @@ def _harmless(word: str, *, first: bool, glued: bool) -> bool:
     if not _PLAIN.fullmatch(word) or _COMMIT.search(word):
         return False
     return not (first and _LISTED.fullmatch(word))
+
+
+def unlinked(text: str) -> str:
+    """Text for what forges may turn into a commit message, where `fixes #1` counts even between backticks: a blank parts sign and name.
+
+    The body of a pull request is one, where a project squashes with it.
+    """
+    return _REFERENCE.sub(r"\1 ", text)
 
 
 def plain(text: str, width: int = WIDEST) -> str:

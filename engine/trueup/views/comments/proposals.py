@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from trueup.views.comments import fitting, limits
+from trueup.views.comments import escaping, fitting, limits
 from trueup.views.comments.blocks import Block, Items, Paragraph, Table, pieces
-from trueup.views.comments.escaping import cell, code, plain, prose
 from trueup.views.comments.headlines import NAME
 from trueup.views.comments.limits import Limit
 from trueup.views.words import duration, short
@@ -81,7 +80,7 @@ class Rollback:
 
 def promotion_title(promotion: Promotion) -> str:
     """The title of the pull request."""
-    return plain(f"Promote {promotion.model} version {promotion.version} to {promotion.target}", 200)
+    return _plain(f"Promote {promotion.model} version {promotion.version} to {promotion.target}", 200)
 
 
 def promotion_body(promotion: Promotion, limit: Limit = limits.DESCRIPTION) -> str:
@@ -91,7 +90,7 @@ def promotion_body(promotion: Promotion, limit: Limit = limits.DESCRIPTION) -> s
 
 def rollback_title(rollback: Rollback) -> str:
     """The title of the pull request."""
-    return plain(f"Roll {rollback.environment} back to {short(rollback.wanted)}", 200)
+    return _plain(f"Roll {rollback.environment} back to {short(rollback.wanted)}", 200)
 
 
 def rollback_body(rollback: Rollback, limit: Limit = limits.DESCRIPTION) -> str:
@@ -107,8 +106,8 @@ def _body(blocks: Iterator[Block], limit: Limit) -> str:
 def _promotion(found: Promotion) -> Iterator[Block]:
     now = f"version {found.before}" if found.before is not None else "no version"
     yield Paragraph(
-        f"**{code(found.model, NAME)}: version {found.version} goes on from {code(found.source, NAME)} "
-        f"to {code(found.target, NAME)}**, where {now} is in use."
+        f"**{_code(found.model, NAME)}: version {found.version} goes on from {_code(found.source, NAME)} "
+        f"to {_code(found.target, NAME)}**, where {now} is in use."
     )
     yield Items(tuple(_facts(found)))
     yield Paragraph("**Metrics**") if found.metrics else Items(())
@@ -116,9 +115,9 @@ def _promotion(found: Promotion) -> Iterator[Block]:
     yield Paragraph("**What its gate said**") if found.evidence else Items(())
     yield Table(("verdict", "check"), tuple(_checks(found)))
     yield Paragraph("**Live metrics**") if found.live else Items(())
-    yield Items(tuple(prose(line) for line in found.live[:_MOST]))
+    yield Items(tuple(_prose(line) for line in found.live[:_MOST]))
     yield Paragraph("**Trained from**") if found.data else Items(())
-    rows = tuple((cell(d.document), cell(d.version or "-"), cell(d.digest[:16] or "-")) for d in found.data[:_MOST])
+    rows = tuple((_cell(d.document), _cell(d.version or "-"), _cell(d.digest[:16] or "-")) for d in found.data[:_MOST])
     yield Table(("data", "version", "content"), rows)
     yield Paragraph(
         f"Merging this pins the version; nothing is trained again. {_proof(found.entry, found.model, found.source)}"
@@ -127,40 +126,40 @@ def _promotion(found: Promotion) -> Iterator[Block]:
 
 def _facts(found: Promotion) -> Iterator[str]:
     if found.file:
-        yield f"One pinned version changes, in {code(found.file)}"
+        yield f"One pinned version changes, in {_code(found.file)}"
     if found.served_seconds is not None:
-        asked = f"; {code('promotion.soak')} asks for {code(found.soak)}" if found.soak else ""
-        yield f"It has served in {code(found.source, NAME)} for {duration(found.served_seconds)}{asked}"
+        asked = f"; {_code('promotion.soak')} asks for {_code(found.soak)}" if found.soak else ""
+        yield f"It has served in {_code(found.source, NAME)} for {duration(found.served_seconds)}{asked}"
     if found.approvers:
-        yield "Approved there by " + ", ".join(code(a, NAME) for a in found.approvers[:20])
+        yield "Approved there by " + ", ".join(_code(a, NAME) for a in found.approvers[:20])
     if found.commit:
-        trained = f", trained by code {code(short(found.code))}" if found.code else ""
-        yield f"Specs at {code(short(found.commit))}{trained}"
+        trained = f", trained by code {_code(short(found.code))}" if found.code else ""
+        yield f"Specs at {_code(short(found.commit))}{trained}"
 
 
 def _metrics(found: Promotion) -> Iterator[tuple[str, ...]]:
     for name, value in sorted(found.metrics.items())[:_MOST]:
         old = found.metrics_before.get(name)
         known = ("-", "-") if old is None else (f"{old:.4g}", f"{value - old:+.4g}")
-        yield (cell(name), f"{value:.4g}", *known)
+        yield (_cell(name), f"{value:.4g}", *known)
 
 
 def _checks(found: Promotion) -> Iterator[tuple[str, str]]:
     for check in found.evidence[:_MOST]:
         text = str(check.get("text") or check.get("metric") or check.get("name") or "")
-        yield prose(str(check.get("verdict", "")), 40, in_cell=True), prose(text, in_cell=True)
+        yield _prose(str(check.get("verdict", "")), 40, in_cell=True), _prose(text, in_cell=True)
 
 
 def _proof(entry: str, document: str, environment: str) -> str:
-    blame = code(f"trueup audit blame {document} --env {environment}")
-    shown = f"{code(f'trueup audit show {entry[:16]}')} and " if entry else ""
-    return f"All of this stands in the ledger: {shown}{blame} show it, {code('trueup audit verify')} proves it."
+    blame = _code(f"trueup audit blame {document} --env {environment}")
+    shown = f"{_code(f'trueup audit show {entry[:16]}')} and " if entry else ""
+    return f"All of this stands in the ledger: {shown}{blame} show it, {_code('trueup audit verify')} proves it."
 
 
 def _rollback(found: Rollback) -> Iterator[Block]:
     yield Paragraph(
-        f"**{code(found.environment, NAME)} goes back to the specs of {code(short(found.wanted))}**, "
-        f"from {code(short(found.current))}. No model is trained again: the versions exist."
+        f"**{_code(found.environment, NAME)} goes back to the specs of {_code(short(found.wanted))}**, "
+        f"from {_code(short(found.current))}. No model is trained again: the versions exist."
     )
     if found.broken_glass:
         yield Paragraph(
@@ -168,13 +167,29 @@ def _rollback(found: Rollback) -> Iterator[Block]:
         )
     facts = []
     if found.why:
-        facts.append(f"Why: {prose(found.why)}")
+        facts.append(f"Why: {_prose(found.why)}")
     if found.actor:
-        facts.append(f"Asked for by {code(found.actor, NAME)}")
+        facts.append(f"Asked for by {_code(found.actor, NAME)}")
     if found.entry:
-        facts.append(f"Ledger entry {code(found.entry[:16])}")
+        facts.append(f"Ledger entry {_code(found.entry[:16])}")
     yield Items(tuple(facts))
     yield Paragraph("**What is undone**") if found.reverted else Items(())
-    yield Table(("commit", "subject"), tuple((cell(short(c)), cell(s)) for c, s in found.reverted[:_MOST]))
+    yield Table(("commit", "subject"), tuple((_cell(short(c)), _cell(s)) for c, s in found.reverted[:_MOST]))
     yield Paragraph("**Specs that change**") if found.documents else Items(())
-    yield Items(tuple(code(d) for d in found.documents[:_MOST]))
+    yield Items(tuple(_code(d) for d in found.documents[:_MOST]))
+
+
+def _code(text: str, width: int = escaping.WIDEST) -> str:
+    return escaping.code(escaping.unlinked(text), width)
+
+
+def _cell(text: str) -> str:
+    return escaping.cell(escaping.unlinked(text))
+
+
+def _prose(text: str, width: int = 400, *, in_cell: bool = False) -> str:
+    return escaping.prose(escaping.unlinked(text), width, in_cell=in_cell)
+
+
+def _plain(text: str, width: int) -> str:
+    return escaping.plain(escaping.unlinked(text), width)

@@ -32,6 +32,8 @@ class Request:
     why: str = ""
     yes: bool = False
     rollback: bool = False
+    break_glass: str = ""
+    """The reason to pass over windows, approvals and soft policies."""
 
 
 @dataclass(frozen=True)
@@ -74,16 +76,27 @@ def run(workspace: Workspace, request: Request, form: Form, judge: Judge | None 
         allow_dirty=request.allow_dirty,
         confirm_deletes=request.confirm_deletes,
         reviewed=reviewed,
+        break_glass=request.break_glass,
     )
     if allowed.refusals:
         return Ended(_refused(workspace, request, prepared, allowed, form), prepared, allowed)
     if _asks(request, prepared) and not confirmed(f"Apply this to {request.environment}?", request.yes):
         return Ended(FAILURE, prepared, allowed)
+    if allowed.broken is not None:
+        entry = permitting.record_broken(workspace, prepared, allowed.broken)
+        note(f"BREAK-GLASS by {allowed.broken.by}, recorded as {entry.id[:10]}: {allowed.broken.reason}")
+        for text in allowed.broken.passed:
+            note(f"passed over: {text}")
     if request.rollback:
         operating.pin(workspace, request.environment, prepared.plan.commit, request.why)
     with progress(form) as sink:
         done = applying.apply(
-            workspace, prepared, sink, approvals=allowed.approvals, refresh=request.refresh, why=request.why
+            workspace,
+            prepared,
+            sink,
+            approvals=allowed.approvals,
+            refresh=request.refresh,
+            why=request.why or request.break_glass,
         )
     _say(workspace, request.environment, done, form)
     locked = done.outcome == "failed" and all(r.locked for r in done.result.results if not r.ok)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from trueup.cli.options import HERE, Directory, Form, Output, Why
+from trueup.cli.options import HERE, BreakGlass, Directory, Form, Output, Why
 
 app = typer.Typer(help="For jobs: plan as a comment of a pull request, apply what is approved.", no_args_is_help=True)
 Environments = Annotated[
@@ -66,6 +66,7 @@ def apply(
     ] = 600,
     remote: Remote = "origin",
     no_forge: NoForge = False,
+    break_glass: BreakGlass = "",
     why: Why = "",
     output: Output = Form.TEXT,
     directory: Directory = HERE,
@@ -82,5 +83,5 @@ def apply(
 
     workspace = open_workspace(directory)
     joined = None if no_forge else joining.join(workspace, remote)
-    request = merged.Request(tuple(environments or ()), revision, confirm_deletes, wait, why, output)
+    request = merged.Request(tuple(environments or ()), revision, confirm_deletes, wait, why, output, break_glass)
     raise typer.Exit(merged.apply(workspace, joined, request))

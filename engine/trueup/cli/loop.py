@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from trueup.cli.options import HERE, Directory, EnvironmentName, Form, Output, Why, Yes
+from trueup.cli.options import HERE, BreakGlass, Directory, EnvironmentName, Form, Output, Why, Yes
 from trueup.cli.terminal import confirmed, emit, emit_json, note
 
 Revision = Annotated[str, typer.Option("--revision", metavar="REV", help="A Git revision instead of the working tree.")]
@@ -150,6 +150,7 @@ def apply(
         bool, typer.Option("--confirm-deletes", help="Allow more deletions than the environment's share.")
     ] = False,
     allow_dirty: Annotated[bool, typer.Option("--allow-dirty", help="Apply changes that are not committed.")] = False,
+    break_glass: BreakGlass = "",
     why: Why = "",
     yes: Yes = False,
     output: Output = Form.TEXT,
@@ -162,7 +163,9 @@ def apply(
     from trueup.cli import applied
     from trueup.workspace.opening import open_workspace
 
-    request = applied.Request(environment, revision, plan_file, refresh, confirm_deletes, allow_dirty, why, yes)
+    request = applied.Request(
+        environment, revision, plan_file, refresh, confirm_deletes, allow_dirty, why, yes, break_glass=break_glass
+    )
     raise typer.Exit(applied.apply(open_workspace(directory), request, output))
 
 
@@ -200,6 +203,7 @@ def rollback(
     to: Annotated[str, typer.Option("--to", metavar="REV", help="The commit to go back to.")] = "",
     lift: Annotated[bool, typer.Option("--lift", help="Follow the specs again.")] = False,
     pull_request: PullRequest = False,
+    break_glass: BreakGlass = "",
     why: Why = "",
     yes: Yes = False,
     output: Output = Form.TEXT,
@@ -228,5 +232,5 @@ def rollback(
         note(f"{environment} follows the specs again: trueup plan {environment}.")
         return
     commit = tree_of(workspace, to).commit or ""
-    request = applied.Request(environment, revision=commit, why=why, yes=yes, rollback=True)
+    request = applied.Request(environment, revision=commit, why=why, yes=yes, rollback=True, break_glass=break_glass)
     raise typer.Exit(applied.apply(workspace, request, output))

@@ -41,5 +41,13 @@ EnvironmentName = Annotated[
     ),
 ]
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why; kept in the ledger.")]
+BreakGlass = Annotated[
+    str,
+    typer.Option(
+        "--break-glass",
+        metavar="REASON",
+        help="Pass over windows, approvals and soft policies; for teams with breakGlass, signed and recorded.",
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 HERE = Path()

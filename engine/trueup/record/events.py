@@ -35,6 +35,8 @@ class EventKind(StrEnum):
     ROLLED_BACK = "rolled-back"
     DESTROYED = "destroyed"
     DENIED = "denied"
+    BREAK_GLASS = "break-glass"
+    """Someone applies past windows, approvals and soft policies; `details` say who, why and what was passed over."""
     FAILED = "failed"
     DOWN = "down"
     UP = "up"

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from trueup.apply import checkpoints
 from trueup.apply.backend import Backend, BackendError
 from trueup.apply.backend import resolve as resolve_backend
-from trueup.approve import authorship, codeowners, coverage, requirements, windows
+from trueup.approve import authorship, codeowners, coverage, glass, requirements, windows
+from trueup.approve.coverage import Covered
+from trueup.approve.glass import Broken
 from trueup.approve.requirements import Ownership
 from trueup.approve.reviews import Found
 from trueup.load import git, trees
 from trueup.plan.recorded import Recorded
-from trueup.plan.values import Action
-from trueup.record.events import DONE, EventKind
+from trueup.plan.values import Action, Verdict
+from trueup.record.events import DONE, Entry, Event, EventKind
+from trueup.validate.validation import documents
 from trueup.workspace import guarding
 from trueup.workspace.drivers import driver_of
 from trueup.workspace.opening import Workspace, WorkspaceError
-from trueup.workspace.planning import Prepared, by_key, catalog_of, teams_in, validated
+from trueup.workspace.planning import Prepared, by_key, catalog_of, last_applied, teams_in, validated
 from trueup_specs.kinds.team.spec import TeamSpec
 from trueup_stacks.core.resources import StackId
 
@@ -42,6 +46,8 @@ class Permission:
 
     refusals: tuple[Refusal, ...] = ()
     approvals: tuple[str, ...] = ()
+    broken: Broken | None = None
+    """Who broke the glass, where something was passed over: `record_broken` records it, before anything is applied."""
 
 
 def permission(
@@ -51,41 +57,102 @@ def permission(
     allow_dirty: bool = False,
     confirm_deletes: bool = False,
     reviewed: Found | None = None,
+    break_glass: str = "",
 ) -> Permission:
     """Everything that stands against applying a plan, not only the first. `reviewed` is what the forge's reviews come to
-    (`reviewing.reviewed`)."""
-    found: list[Refusal] = []
-    settings = (prepared.rules or prepared.catalog).settings
+    (`reviewing.reviewed`); `break_glass` is the reason to pass over windows, approvals and soft policies.
+    """
     environment = prepared.catalog.environment
-    if prepared.plan.dirty and not (settings.allow_dirty or allow_dirty):
-        found.append(
-            Refusal(
-                DENIED,
-                f"The working tree has changes that are not committed, and {environment} is applied from commits only.",
-                "Commit them, or set `spec.allowDirty: true` in an environment of your own.",
-            )
-        )
-    if settings.paused:
-        found.append(
-            Refusal(DENIED, f"The environment {environment} is paused.", "Set `spec.paused: false` and merge it.")
-        )
-    if closed := windows.closed(settings.windows, datetime.now(UTC)):
-        found.append(Refusal(DENIED, closed))
-    found += [Refusal(DENIED, text) for text in guarding.acting(workspace, prepared.rules or prepared.catalog)]
-    found += _deletes(prepared, settings.max_deletes, confirm_deletes)
     covered = coverage.judge(
         prepared.plan,
         workspace.ledger.approvals(environment),
         teams_of(prepared),
-        settings.approvals,
+        (prepared.rules or prepared.catalog).settings.approvals,
         workspace.repository,
         _applied(workspace, environment),
         reviewed=reviewed,
         ownership=ownership(workspace, prepared),
     )
-    found += _policies(prepared, overridden=covered.overridden or not prepared.plan.seal)
-    found += [Refusal(DENIED, text, f"Ask for `trueup approve {environment}`.") for text in covered.missing]
-    return Permission(tuple(found), tuple(covered.used))
+    firm = [*_firm(workspace, prepared, allow_dirty, confirm_deletes)]
+    soft = [*_soft(prepared, covered)]
+    if not (break_glass and soft):
+        return Permission((*firm, *soft), covered.used)
+    try:
+        broken = glass.broken(
+            workspace.repository, prepared.plan, teams_of(prepared), _former_teams(workspace, environment), break_glass
+        )
+    except glass.GlassError as error:
+        return Permission((*firm, *soft, Refusal(DENIED, str(error))), covered.used)
+    return Permission(tuple(firm), covered.used, replace(broken, passed=tuple(r.text for r in soft)))
+
+
+def record_broken(workspace: Workspace, prepared: Prepared, broken: Broken) -> Entry:
+    """Records that the glass was broken, as an event of its own."""
+    plan = prepared.plan
+    event = Event(EventKind.BREAK_GLASS, plan.environment, plan.commit, details=glass.details(broken, plan))
+    return workspace.ledger.append(event)
+
+
+def broken_since(workspace: Workspace, environment: str) -> Entry | None:
+    """The entry of the broken glass under which what is there now was applied; None where it was applied as the rules say."""
+    with closing(workspace.ledger.entries()) as entries:  # type: ignore[type-var]
+        completed = 0
+        for entry in entries:
+            if entry.event.environment != environment:
+                continue
+            if entry.event.kind is EventKind.BREAK_GLASS:
+                return entry
+            completed += entry.event.kind is EventKind.APPLIED and entry.event.outcome == DONE
+            if completed > 1:
+                return None
+    return None
+
+
+def _firm(workspace: Workspace, prepared: Prepared, allow_dirty: bool, confirm_deletes: bool) -> Iterator[Refusal]:
+    """What nobody passes over."""
+    ruling = prepared.rules or prepared.catalog
+    settings, environment = ruling.settings, prepared.catalog.environment
+    if prepared.plan.dirty and not (settings.allow_dirty or allow_dirty):
+        yield Refusal(
+            DENIED,
+            f"The working tree has changes that are not committed, and {environment} is applied from commits only.",
+            "Commit them, or set `spec.allowDirty: true` in an environment of your own.",
+        )
+    if settings.paused:
+        yield Refusal(DENIED, f"The environment {environment} is paused.", "Set `spec.paused: false` and merge it.")
+    for verdict in prepared.plan.evidence.verdicts:
+        if not verdict.allowed and verdict.level == "mandatory":
+            yield Refusal(DENIED, _refused(verdict))
+    yield from (Refusal(DENIED, text) for text in guarding.acting(workspace, ruling))
+    yield from _deletes(prepared, settings.max_deletes, confirm_deletes)
+
+
+def _soft(prepared: Prepared, covered: Covered) -> Iterator[Refusal]:
+    """What those who may break the glass pass over: windows, soft policies, approvals."""
+    settings, environment = (prepared.rules or prepared.catalog).settings, prepared.catalog.environment
+    if closed := windows.closed(settings.windows, datetime.now(UTC)):
+        yield Refusal(DENIED, closed)
+    if prepared.plan.seal and not covered.overridden:
+        overriding = requirements.rules(settings.approvals, override=True)
+        may = " or ".join(map(requirements.worded, overriding))
+        fix = (
+            f"It passes with the approval of {may}." if may else "No rule of `spec.approvals` lets anyone override it."
+        )
+        for verdict in prepared.plan.evidence.verdicts:
+            if not verdict.allowed and verdict.level == "soft":
+                yield Refusal(DENIED, _refused(verdict), fix)
+    yield from (Refusal(DENIED, text, f"Ask for `trueup approve {environment}`.") for text in covered.missing)
+
+
+def _refused(verdict: Verdict) -> str:
+    return f"The policy {verdict.policy} refuses {verdict.object}: {verdict.message}"
+
+
+def _former_teams(workspace: Workspace, environment: str) -> dict[str, TeamSpec]:
+    """The teams as they were applied last; none where nothing was."""
+    tree = last_applied(workspace, environment).tree
+    found = documents(tree).documents if tree is not None else ()
+    return {d.key.name: d.spec for d in found if isinstance(d.spec, TeamSpec)}
 
 
 def _applied(workspace: Workspace, environment: str) -> str:
@@ -105,19 +172,6 @@ def ownership(workspace: Workspace, prepared: Prepared) -> Ownership:
     touched = authorship.touched(workspace.repository, _applied(workspace, plan.environment), plan.commit)
     written = {c.location.file for c in plan.changes if c.location}
     return Ownership(codeowners.parse(text), tuple(sorted({*touched, *written})))
-
-
-def _policies(prepared: Prepared, overridden: bool) -> Iterator[Refusal]:
-    """What policies refuse; soft ones only where something new is done, and nobody who may override approved it."""
-    settings = (prepared.rules or prepared.catalog).settings.approvals
-    may = " or ".join(requirements.worded(r) for r in requirements.rules(settings, override=True))
-    fix = f"It passes with the approval of {may}." if may else "No rule of `spec.approvals` lets anyone override it."
-    for verdict in prepared.plan.evidence.verdicts:
-        text = f"The policy {verdict.policy} refuses {verdict.object}: {verdict.message}"
-        if not verdict.allowed and verdict.level == "mandatory":
-            yield Refusal(DENIED, text)
-        elif not verdict.allowed and verdict.level == "soft" and not overridden:
-            yield Refusal(DENIED, text, fix)
 
 
 def _deletes(prepared: Prepared, share: float, confirmed: bool) -> list[Refusal]:

@@ -216,6 +216,33 @@ class AddressMalformed(SpecRule[TeamSpec]):
                 )
 
 
+class BreakGlassWithoutKeys(SpecRule[TeamSpec]):
+    """A team with `breakGlass` must have a member with a signing key."""
+
+    code = "TRU1206"
+    reason = "Whoever breaks the glass is known by their key only, so that nobody of the team could."
+    good = """
+        kind: Team
+        metadata: {name: on-call}
+        spec: {members: [{user: ada, signingKeys: [0123456789ABCDEF0123456789ABCDEF01234567]}], breakGlass: true}
+        """
+    bad = """
+        kind: Team
+        metadata: {name: on-call}
+        spec: {members: [{user: ada}], breakGlass: true}
+        #                              ^
+        """
+
+    def find(self, spec: TeamSpec, document: Document, index: Index) -> Iterator[Finding]:
+        if spec.break_glass and not any(member.signing_keys for member in spec.members):
+            yield Finding(
+                ("spec", "breakGlass"),
+                "No member of the team has a signing key.",
+                at_key=True,
+                fix="Add `signingKeys` to its members, or remove `breakGlass`.",
+            )
+
+
 RULES: tuple[type[Rule], ...] = (
     NamespaceOwnedTwice,
     OwnedTwiceHere,
@@ -223,4 +250,5 @@ RULES: tuple[type[Rule], ...] = (
     SigningKeyMalformed,
     SigningKeyShared,
     AddressMalformed,
+    BreakGlassWithoutKeys,
 )

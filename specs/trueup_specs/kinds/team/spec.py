@@ -24,5 +24,8 @@ class TeamSpec(SpecModel):
     members: Items[Member] = Field(min_length=1)
     owns: Items[Name] = ()
     """Namespaces the team answers for; `*` is not allowed, so that a new namespace has an owner by decision."""
+    break_glass: bool = False
+    """Whether the members may apply with `--break-glass REASON`: past windows, approvals and soft policies, never past mandatory policies.
+    They are known by their `signingKeys`, and the ledger records it as an event of its own."""
     contact: str | None = None
     """Where the team is reached: a channel, an address, a page."""

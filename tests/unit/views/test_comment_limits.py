@@ -52,7 +52,7 @@ TEXTS = st.sampled_from(NASTY) | st.text(max_size=30)
 NAMES = st.sampled_from(["risk", "churn", "a-b", *NASTY])
 FEW = settings(
     deadline=None,
-    max_examples=20,
+    max_examples=15,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )
@@ -243,13 +243,13 @@ def test_what_one_comment_cannot_hold_goes_on_in_the_next(problems: Problems) ->
 
 
 def test_what_no_number_of_comments_holds_is_counted(problems: Problems) -> None:
-    bodies = plan.bodies(big(1500), Limit(limits.SMALLEST))
+    bodies = plan.bodies(big(700), Limit(limits.SMALLEST))
     assert len(bodies) == fitting.MOST_PARTS
     assert re.search(
         r"_\d+ more lines found no room here: the summary of the job and `trueup plan` show them\._", bodies[-1]
     )
     assert [problems(b) for b in bodies] == [[]] * len(bodies)
-    assert len(plan.bodies(big(1500), Limit(limits.SMALLEST), most=1)) == 1
+    assert len(plan.bodies(big(700), Limit(limits.SMALLEST), most=1)) == 1
 
 
 def test_a_limit_that_holds_no_summary_is_refused() -> None:
@@ -258,10 +258,10 @@ def test_a_limit_that_holds_no_summary_is_refused() -> None:
 
 
 def test_the_summary_of_a_job_has_everything() -> None:
-    body = plan.job_summary(big(700))
+    body = plan.job_summary(big(300))
     assert measure(body, Unit.UTF8) <= 1_048_576
-    assert body.count("- delete") == 70
-    assert measure(plan.check_summary(big(700, "🚀")), Unit.UTF8) <= 65_535
+    assert body.count("- delete") == 30
+    assert measure(plan.check_summary(big(300, "🚀")), Unit.UTF8) <= 65_535
 
 
 LINES = st.lists(TEXTS.map(lambda t: f"! {escaping.visible(t)}"), max_size=30).map(tuple)

@@ -10,7 +10,7 @@ from trueup.cli.failures import read_line
 from trueup.cli.selection import desired_tree, merged_tree
 from trueup.cli.terminal import emit, note
 from trueup.plan import saved
-from trueup.views import markdown, plans, previews
+from trueup.views import plans, previews
 from trueup.views.diagnostics import render
 from trueup.workspace.narrowing import prepare_narrowly
 from trueup.workspace.opening import Workspace
@@ -60,6 +60,8 @@ def show(prepared: Prepared, form: str, detailed: bool, preview: Sequence[StackP
                 value["preview"] = previews.as_json(preview)
             emit(json.dumps(value, indent=2, ensure_ascii=False))
         case "markdown":
+            from trueup.views import markdown
+
             emit(markdown.comment(prepared.plan, prepared.diagnostics))
         case _:
             emit(plans.text(prepared.plan, detailed=detailed))

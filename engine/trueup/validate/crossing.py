@@ -12,7 +12,7 @@ from trueup_specs.core.links import WORKSPACE_KINDS, references
 from trueup_specs.core.patches import merge
 from trueup_specs.core.positions import Location, Path
 from trueup_specs.core.references import Key
-from trueup_specs.core.rules import Finding, MemoryIndex, Rule
+from trueup_specs.core.rules import Finding, MemoryIndex, Rule, SpecRule
 from trueup_specs.kinds import KINDS
 from trueup_specs.kinds.overlay.spec import OverlaySpec
 
@@ -24,7 +24,7 @@ def problems(
     documents: Iterable[Document], index: MemoryIndex, claimed: frozenset[Key], at: At
 ) -> Iterator[Diagnostic]:
     """Everything that is wrong with some documents among all. `claimed` are the keys of documents that are wrong in themselves."""
-    rules = {name: tuple(rule() for rule in kind.rules) for name, kind in KINDS.items()}
+    rules = {name: tuple(_judge(rule()) for rule in kind.rules) for name, kind in KINDS.items()}
     for document in documents:
         yield from _dangling(document, index, claimed, at)
         yield from _broken(document, rules[document.key.kind], index, at)
@@ -63,9 +63,22 @@ def _suggestion(key: Key, index: MemoryIndex, claimed: frozenset[Key] = frozense
     )
 
 
-def _broken(document: Document, rules: Iterable[Rule], index: MemoryIndex, at: At) -> Iterator[Diagnostic]:
-    for rule in rules:
-        for finding in rule.check(document, index):
+_Find = Callable[[Any, Document, MemoryIndex], Iterable[Finding]]
+
+
+def _judge(rule: Rule) -> tuple[Rule, _Find]:
+    """A rule with what it finds in a spec: a rule about one kind is asked without the way through `check`, a quarter million times."""
+    if isinstance(rule, SpecRule) and type(rule).check is SpecRule.check:
+        return rule, rule.find
+    return rule, lambda _, document, index: rule.check(document, index)
+
+
+def _broken(
+    document: Document, rules: Iterable[tuple[Rule, _Find]], index: MemoryIndex, at: At
+) -> Iterator[Diagnostic]:
+    spec = document.spec
+    for rule, find in rules:
+        for finding in find(spec, document, index):
             yield _diagnostic(rule, finding, document, index, at)
 
 

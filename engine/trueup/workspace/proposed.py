@@ -16,7 +16,7 @@ from trueup.load.trees import Tree
 from trueup.resolve.environments import environments
 from trueup.validate.validation import documents as read_documents
 from trueup.views.comments.values import EnvironmentPlan, PullRequestPlan, ReadLine
-from trueup.workspace import permitting, reviewing
+from trueup.workspace import guarding, permitting, reviewing
 from trueup.workspace.narrowing import prepare_narrowly
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup.workspace.planning import InvalidSpecs, Prepared, by_key
@@ -144,16 +144,17 @@ def _environment(workspace: Workspace, request: Request, prepared: Prepared) -> 
         prepared.plan,
         prepared.diagnostics,
         approved=tuple(dict.fromkeys(c.person.user for c in found.counted if c.id in used)),
-        missing=_missing(prepared, allowed),
+        missing=_missing(workspace, prepared, allowed),
         edges=tuple(prepared.catalog.lineage.edges()),
     )
 
 
-def _missing(prepared: Prepared, allowed: permitting.Permission) -> tuple[str, ...]:
-    """What stands against an apply, but the policies: their verdicts are shown by themselves."""
+def _missing(workspace: Workspace, prepared: Prepared, allowed: permitting.Permission) -> tuple[str, ...]:
+    """What stands against an apply, but what is shown by itself (the policies), and what is about who runs this job."""
     if prepared.plan.empty:
         return ()
-    return tuple(r.text for r in allowed.refusals if not r.text.startswith("The policy "))
+    mine = guarding.acting(workspace, prepared.rules or prepared.catalog)
+    return tuple(r.text for r in allowed.refusals if not r.text.startswith("The policy ") and r.text not in mine)
 
 
 def _tree(workspace: Workspace, commit: str) -> Tree:

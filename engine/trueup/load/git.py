@@ -30,13 +30,10 @@ INERT = (
     *("-c", "submodule.recurse=false"),
     *("-c", "fetch.recurseSubmodules=false"),
     *("-c", "protocol.ext.allow=never"),
-    *("-c", "filter.lfs.smudge="),
-    *("-c", "filter.lfs.process="),
-    *("-c", "filter.lfs.required=false"),
     *("-c", "gc.auto=0"),
 )
-"""No hook, monitor, submodule, LFS download, program as a transport or clean-up is ever run;
-without renormalising, a merge runs no filter."""
+"""No hook, monitor, submodule, program as a transport or clean-up is ever run. Filters and LFS are not either: they belong to a checkout or to
+a merge that renormalises, and neither is ever made."""
 
 _ABSENT = "There is no `git` on PATH. Install Git: specs are read from it."
 

@@ -107,7 +107,7 @@ def test_a_version_that_does_not_load_leaves_the_old_one_answering(
         Service().update(context, state.id, service_inputs(1), state.outputs, service_inputs(9))
 
 
-@pytest.mark.capability("infrastructure/health-monitoring", by="trueup.serving.watch:Watch.look")
+@pytest.mark.capability("infrastructure/health-monitoring", by="trueup.serving.liveness:Watch.look")
 def test_a_hung_server_is_found_and_restarted(
     context: Context, service_inputs: Inputs, http: Any, rows: Any, folder: str
 ) -> None:

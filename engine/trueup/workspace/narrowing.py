@@ -5,8 +5,9 @@ that was *idle* then (no step, no verdict, nothing to say), has nothing to add t
 cells are planned by `planning.prepared`, the same function that plans everything. Whatever is out of the ordinary (an error, other
 rules of the whole workspace) is planned whole.
 
-Where nothing was learned, as in a fresh clone or without a cache, what the last apply found (`quiet.py`) takes the place of it, for cells
-that are as they were applied. Their files are not read but looked at (`validate/glances.py`): the apply judged them.
+Where nothing was learned, as for a pull request in a fresh clone or without a cache, what the last apply found (`quiet.py`) takes the
+place of it, for cells that are as they were applied. Their files are not read but looked at (`validate/glances.py`): the apply judged
+them.
 """
 
 from __future__ import annotations
@@ -82,7 +83,10 @@ def _surveyed(workspace: Workspace, environment: str, compared: Compared) -> _Su
         return None
     place = memories.path_of(workspace.name, compared.head.prefix, settings.pop().decode())
     memory = memories.load(place) if memories.enabled() else Memory()
-    kept = None if memory.groups else quiet.kept(compared.applied)
+    learning = (
+        memories.enabled() and compared.rules is None
+    )  # who plans a tree of their own does so again, and wants it learned
+    kept = None if memory.groups or learning else quiet.kept(compared.applied)
     if kept is None and not memories.enabled():
         return None
     files = _Files.of(trees, memory, applied if kept is not None else None)

@@ -32,8 +32,8 @@ INERT = (
     *("-c", "protocol.ext.allow=never"),
     *("-c", "gc.auto=0"),
 )
-"""No hook, monitor, submodule, program as a transport or clean-up is ever run. Filters and LFS are not either: they belong to a checkout or to
-a merge that renormalises, and neither is ever made."""
+"""No hook, monitor, submodule, program as a transport or clean-up is ever run. Nor is a filter or LFS: they belong to a checkout or to a
+merge that renormalises, and neither is ever made."""
 
 _ABSENT = "There is no `git` on PATH. Install Git: specs are read from it."
 

@@ -122,7 +122,10 @@ def test_a_kill_within_a_replacement_leaves_neither_thing_behind(
     require_converged(home, pulumi_cli, KEYED[then], f"{moment}, then {then}")
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
+RECOVERS = pytest.mark.capability("infrastructure/recovery-automation", by="trueup.apply.recovery:_adopt")
+
+
+@pytest.mark.parametrize("moment", ["before", pytest.param("after", marks=RECOVERS)])
 def test_a_kill_within_a_creation_of_another_identity_leaves_nothing_behind(
     home: Path, pulumi_cli: Path, moment: str
 ) -> None:
@@ -163,7 +166,6 @@ def kill(process: subprocess.Popen[str], victims: str) -> None:
         process.kill()
 
 
-@pytest.mark.capability("infrastructure/recovery-automation", by="trueup.apply.recovery:settle")
 def test_a_kill_at_a_random_moment_loses_and_doubles_nothing(home: Path, pulumi_cli: Path) -> None:
     chance = random.Random(SEED)
     print(f"seed {SEED}")

@@ -434,6 +434,18 @@ def test_while_the_forge_is_away_nothing_is_done_and_afterwards_all_is_told(hub:
     assert "applied to `prod`" in results_of(hub, number, "prod")
 
 
+def test_a_fork_s_pull_request_is_planned_from_where_the_forge_keeps_its_head(hub: Hub) -> None:
+    stranger = hub.people["stranger"]
+    fork = hub.gitea.fork(hub.project, stranger)
+    head = hub.gitea.write(fork, "gift", "gift.yaml", STORE.format(name="gift", text="From outside, @rita"), stranger)
+    number = int(hub.gitea.pull_request(hub.project, "stranger:gift", stranger))
+    hub.plan(number)
+    (comment,) = plan_comments(hub, number)
+    assert "ObjectStore/shop/gift" in comment["body"] and head[:10] in comment["body"]
+    assert hub.statuses(head)["trueup/dev"][0] == "success"
+    assert "gift" not in hub.people_clones["tomas"].git("ls-remote", "--heads", "origin")
+
+
 # --- the ledger under attack ---
 
 LEDGER = "refs/heads/trueup/ledger"

@@ -77,7 +77,7 @@ class Job:
         if self.joined is None:
             return self.found
         try:
-            self.merges = merging.merged(self.workspace, prepared, self.joined.forge, self.joined.remote)
+            self.merges = merging.merged(self.workspace, prepared, self.joined)
             self.found = merging.judged(self.workspace, prepared, self.joined.forge, self.merges)
         except ForgeError as error:
             if _asks(prepared):

@@ -30,7 +30,7 @@ class Asking:
         if self.joined is None:
             return Found(), ""
         try:
-            merges = merging.merged(self.workspace, prepared, self.joined.forge, self.joined.remote)
+            merges = merging.merged(self.workspace, prepared, self.joined)
             return merging.judged(self.workspace, prepared, self.joined.forge, merges), ""
         except ForgeError as error:
             return Found(), f"Reviews cannot be read from {self.joined.forge.name} now: {error}"

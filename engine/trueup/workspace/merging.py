@@ -17,6 +17,7 @@ from trueup.record.events import DONE, Event, EventKind, LedgerError
 from trueup.resolve.environments import environments
 from trueup.validate.validation import documents as read_documents
 from trueup.workspace import joining, operating, pulling, reviewing, telling
+from trueup.workspace.joining import Joined
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup.workspace.planning import Prepared, by_key
 
@@ -144,12 +145,14 @@ def advance(workspace: Workspace, environment: str, commit: str) -> None:
         workspace.ledger.append(Event(EventKind.APPLIED, environment, commit, details={"effects": 0, "why": why}))
 
 
-def merged(workspace: Workspace, prepared: Prepared, forge: Forge, remote: str) -> tuple[Merge, ...]:
+def merged(workspace: Workspace, prepared: Prepared, joined: Joined) -> tuple[Merge, ...]:
     """The pull requests that were merged since the environment was applied last, oldest first, with what was reviewed here to look at.
 
-    Raises ForgeError.
+    Those into other branches do not count, though their commits came here by way of one: who agreed there did not agree to an apply.
+    Raises ForgeError and WorkspaceError.
     """
-    found = tuple(reviewing.merges(workspace, prepared, forge))
+    forge, remote = joined.forge, joined.remote
+    found = tuple(reviewing.merges(workspace, prepared, forge, joining.base_of(workspace, joined)))
     wanted = frozenset(reviewing.missing(workspace, found))
     for merge in found:
         for commit in {r.commit for r in merge.reviews} & wanted:

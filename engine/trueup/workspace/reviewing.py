@@ -2,7 +2,7 @@
 
 How a job uses it (`forge` is a `trueup.forge.values.Forge`, `prepared` the plan of the base branch's tip, made by `planning.prepare`):
 
-    found = reviewing.reviewed(workspace, prepared, forge)
+    found = reviewing.reviewed(workspace, prepared, forge, "main")
     reviewing.record(workspace, prepared, found, forge.name)
     allowed = permitting.permission(workspace, prepared, reviewed=found)
     # allowed.refusals: sentences; allowed.approvals: ids, for `applying.apply(…, approvals=allowed.approvals)`
@@ -35,11 +35,11 @@ from trueup.workspace.planning import Applied, Compared, InvalidSpecs, Prepared,
 _SECOND = timedelta(seconds=1)
 
 
-def reviewed(workspace: Workspace, ready: Prepared, forge: Forge) -> Found:
+def reviewed(workspace: Workspace, ready: Prepared, forge: Forge, base: str) -> Found:
     """What the reviews of the pull requests that were merged since the last apply come to. Raises ForgeError."""
     if not _asks(ready):
         return Found()
-    return judged(workspace, ready, merges(workspace, ready, forge), forge.may_write)
+    return judged(workspace, ready, merges(workspace, ready, forge, base), forge.may_write)
 
 
 def judged(workspace: Workspace, ready: Prepared, merges: Iterable[Merge], may_write: Callable[[str], bool]) -> Found:
@@ -56,11 +56,11 @@ def judged(workspace: Workspace, ready: Prepared, merges: Iterable[Merge], may_w
     return reviews.judge(merges, look, teams_of(ready), may_write)
 
 
-def merges(workspace: Workspace, ready: Prepared, forge: Forge) -> list[Merge]:
-    """The pull requests that were merged since the last apply, each with its reviews, oldest first."""
+def merges(workspace: Workspace, ready: Prepared, forge: Forge, base: str) -> list[Merge]:
+    """The pull requests that were merged into `base` since the last apply, each with its reviews, oldest first."""
     found: dict[int, PullRequest] = {}
     for commit in _merged_since(workspace, ready):
-        found.update({p.number: p for p in forge.pull_requests_of(commit)})
+        found.update({p.number: p for p in forge.pull_requests_of(commit) if p.base == base})
     return [merge(found[n], forge) for n in sorted(found)]
 
 

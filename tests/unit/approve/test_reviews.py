@@ -10,6 +10,7 @@ import pytest
 
 from trueup.approve import reviews
 from trueup.approve.reviews import APPROVED, CHANGES, COMMENTED, DISMISSED, Found, Merge, Review
+from trueup.forge.values import PullRequest
 from trueup.workspace import permitting, reviewing
 
 World = Any
@@ -294,3 +295,26 @@ def test_a_review_that_covers_nothing_is_told_to_be_stale(world: World, pull: Pu
     found = judged(world, pull.merge())
     assert reviews.unused(found, [c.id for c in found.counted]) == ()
     assert "stale" in reviews.unused(found, [])[0].reason
+
+
+class Requests:
+    """A forge that knows which pull requests brought a commit, and nothing else."""
+
+    def __init__(self, *bases: str) -> None:
+        self.bases = bases
+
+    def pull_requests_of(self, commit: str) -> tuple[PullRequest, ...]:
+        return tuple(
+            PullRequest(n, "A change", "", "ada", base, "topic", commit, fork=False, open=False, merge_commit=commit)
+            for n, base in enumerate(self.bases, 1)
+        )
+
+    def reviews(self, number: int) -> tuple[object, ...]:
+        return ()
+
+
+def test_pull_requests_into_other_branches_are_none_of_the_base_branch(world: World, pull: Pull) -> None:
+    pull.merge()
+    ready = world.prepare(revision="main")
+    forge: Any = Requests("main", "staging", "main")
+    assert [m.number for m in reviewing.merges(world.workspace, ready, forge, "main")] == [1, 3]

@@ -7,7 +7,7 @@ from trueup_stacks.local import data, model, serving
 
 _ONE_MACHINE = "one machine runs a fixed number of servers; scaling needs a cluster"
 _NO_CONTAINERS = "processes run on this machine, not in containers"
-_ON_APPLY = "`trueup reconcile --watch` looks at the data at that time, and a run starts where its inputs changed; without it, each apply does"
+_ON_APPLY = "`trueup reconcile --watch` looks at the data at that time, and a run starts where its inputs changed; else, each apply does"
 _FOLDER = "a folder of this machine has no such setting"
 
 LOCAL = Target(

@@ -38,7 +38,7 @@ def refused(world: World, **given: Any) -> list[str]:
     return [r.text for r in found.refusals if "guarded" in r.text]
 
 
-@pytest.mark.capability("model-management/access-control", by="trueup.approve.access:judge")
+@pytest.mark.capability("model-management/access-control", by="trueup.approve.access:_refused")
 def test_who_is_not_named_may_not_change_it(world: World) -> None:
     guard(world)
     commit = longer(world)

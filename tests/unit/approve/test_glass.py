@@ -53,7 +53,6 @@ def said(found: Permission) -> str:
     return " ".join(r.text for r in found.refusals)
 
 
-@pytest.mark.capability("model-management/audit-trails", by="trueup.approve.glass:broken")
 def test_who_is_on_call_applies_past_windows_and_approvals(urgent: World) -> None:
     assert len(may(urgent, "").refusals) == 2
     found = may(urgent)
@@ -70,11 +69,13 @@ def test_the_change_may_be_their_own(urgent: World) -> None:
     assert may(urgent).refusals == ()
 
 
+@pytest.mark.capability("model-management/audit-trails", by="trueup.workspace.permitting:record_broken")
 def test_it_is_recorded_loudly_and_can_be_verified(urgent: World) -> None:
     prepared = urgent.prepare()
     found = permitting.permission(urgent.workspace, prepared, break_glass=WHY)
     assert found.broken is not None
     entry = permitting.record_broken(urgent.workspace, prepared, found.broken)
+    assert entry is not None, "an event of its own"
     details = json.loads(json.dumps(dict(entry.event.details)))
     assert entry.event.kind is EventKind.BREAK_GLASS
     data = glass.payload(prepared.plan, details["why"], details["time"])

@@ -126,7 +126,7 @@ def soft(world: World) -> None:
     world.commit("A longer timeout")
 
 
-@pytest.mark.capability("model-management/policy-enforcement", by="trueup.approve.coverage:judge")
+@pytest.mark.capability("model-management/policy-enforcement", by="trueup.approve.coverage:_overrides")
 def test_a_soft_policy_refuses_until_someone_approves_who_may_override(world: World, approve: Any) -> None:
     soft(world)
     assert refusals(world) == ["The policy rule refuses Endpoint/credit/risk: Not like this."]

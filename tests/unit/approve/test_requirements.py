@@ -52,7 +52,7 @@ def longer(world: World) -> None:
     world.commit("A longer timeout")
 
 
-@pytest.mark.capability("model-development/merge-policies", by="trueup.approve.requirements:rules")
+@pytest.mark.capability("model-development/merge-policies", by="trueup.approve.requirements:concerns")
 def test_every_rule_that_an_effect_matches_must_be_met(ruled: Callable[[str], World], approve: Approve) -> None:
     world = ruled("[{ teams: [credit] }, { teams: [leads] }]")
     longer(world)
@@ -186,3 +186,13 @@ def test_the_owners_are_those_of_the_base_branch(ruled: Callable[[str], World]) 
 )
 def test_a_rule_as_words(rule: ApprovalRule, words: str) -> None:
     assert requirements.worded(rule) == words
+
+
+def test_the_comment_names_every_rule_that_must_be_met(ruled: Callable[[str], World]) -> None:
+    from trueup.views.comments import risks
+    from trueup.views.comments.values import EnvironmentPlan
+
+    world = ruled("[{ teams: [credit] }, { teams: [leads], kinds: [Endpoint] }, { teams: [leads], severity: delete }]")
+    longer(world)
+    plan = world.prepare().plan
+    assert risks.missing(EnvironmentPlan(plan)) == ("approval by 1 of credit", "approval by 1 of leads of Endpoint")

@@ -95,8 +95,10 @@ def blocked(environment: EnvironmentPlan) -> bool:
 def missing(environment: EnvironmentPlan) -> tuple[str, ...]:
     """What is missing before it may be applied, in sentences: as it was passed in, else what the plan asks for."""
     found = environment.plan.evidence
-    if environment.missing or environment.approved or not found.approvals_required or not environment.plan.seal:
+    if environment.missing or environment.approved or not environment.plan.seal:
         return environment.missing
+    if len(found.approval_rules) > 1 or not found.approvals_required:
+        return tuple(f"approval by {rule}" for rule in found.approval_rules)
     teams = " or ".join(found.approvers)
     return (f"{plural(found.approvals_required, 'approval')} of {f'team {teams}' if teams else 'any team'}",)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -34,6 +35,10 @@ INERT = (
 )
 """No hook, monitor, submodule, program as a transport or clean-up is ever run. Nor is a filter or LFS: they belong to a checkout or to a
 merge that renormalises, and neither is ever made."""
+
+_TAKEN = ("cannot lock ref", "unable to update local ref", "shallow.lock")
+_PAUSES = (0.1, 0.3, 1.0, 3.0)
+"""Seconds between tries of what another process of Git has in hand."""
 
 _ABSENT = "There is no `git` on PATH. Install Git: specs are read from it."
 
@@ -75,9 +80,20 @@ def attempt(
 
 
 def fetch(folder: Path, remote: str, *refspecs: str, options: Iterable[str] = ()) -> None:
-    """Gets objects of a remote, and nothing else: no tags, no submodules, no `FETCH_HEAD`. Raises GitError with Git's own words."""
+    """Gets objects of a remote, and nothing else: no tags, no submodules, no `FETCH_HEAD`, no branches of the remote that nobody asked for.
+
+    Another fetch into the same clone may have the same ref in hand: then it is fetched again. Raises GitError with Git's own words.
+    """
     quiet = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance")
-    run(folder, "fetch", *quiet, *options, "--", remote, *refspecs)
+    asked = ("--refmap=",) if refspecs else ()
+    for pause in (*_PAUSES, None):
+        try:
+            run(folder, "fetch", *quiet, *asked, *options, "--", remote, *refspecs)
+            return
+        except GitError as error:
+            if pause is None or not any(words in str(error) for words in _TAKEN):
+                raise
+        time.sleep(pause)
 
 
 def _batch(folder: Path, wanted: bytes) -> bytes:

@@ -16,6 +16,8 @@ from trueup.record.ledger import PATIENCE, Ledger, Tree
 from trueup.record.objects import Reader
 
 _LOST_RACE = ("non-fast-forward", "fetch first", "cannot lock ref", "failed to update ref", "incorrect old value")
+_IN_HAND = ("cannot lock ref", "unable to update local ref")
+"""What Git says where another fetch in the same clone has the same ref in hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,7 @@ def sync(ledger: Ledger, remote: str = "origin") -> Exchanged:
     total, give_up = Exchanged(), time.monotonic() + PATIENCE
     while time.monotonic() < give_up:
         theirs = _fetch(ledger, remote)
-        done = _take(ledger, theirs)
-        if done is None:
+        if theirs is None or (done := _take(ledger, theirs)) is None:
             continue
         total = Exchanged(total.received + done.received, total.sent, total.replayed + done.replayed)
         own = ledger.head()
@@ -54,21 +55,25 @@ def receive(ledger: Ledger, remote: str = "origin") -> Exchanged:
     """Fetches the remote's entries and pushes nothing: what a job may do that only reads. Raises LedgerError."""
     give_up = time.monotonic() + PATIENCE
     while time.monotonic() < give_up:
-        if (done := _take(ledger, _fetch(ledger, remote))) is not None:
+        theirs = _fetch(ledger, remote)
+        if theirs is not None and (done := _take(ledger, theirs)) is not None:
             return done
     raise LedgerError(
         f"The ledger {ledger.ref} was changed by others here at each try for {PATIENCE:.0f} s. Try again."
     )
 
 
-def _fetch(ledger: Ledger, remote: str) -> str:
-    """The remote's newest entry, whose objects are here now; empty where it has no ledger."""
+def _fetch(ledger: Ledger, remote: str) -> str | None:
+    """The remote's newest entry, whose objects are here now; empty where it has no ledger, None where another fetch was in the way."""
     into = f"refs/trueup/fetched/{ledger.ref.removeprefix('refs/heads/')}"
     refspec = f"+{ledger.ref}:{into}"
     done = ledger.git.run("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, refspec)
     said = done.stderr.decode("utf-8", "replace").strip()
     if done.returncode and "couldn't find remote ref" in said:
         return ""
+    if done.returncode and any(words in said for words in _IN_HAND):
+        time.sleep(0.1)
+        return None
     if done.returncode:
         raise LedgerError(f"The ledger cannot be fetched from {_reason(remote, said)} Your entries are kept here.")
     return ledger.git.text("rev-parse", "--verify", f"{into}^{{commit}}")

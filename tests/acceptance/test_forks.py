@@ -258,7 +258,8 @@ def careless_planner(fork: Fork, trap: Trap, head: str) -> str:
             yaml.unsafe_load((folder / "tag.yaml").read_text())
             continue
         line = command.replace("{python}", sys.executable)
-        variables = {**os.environ, "GIT_ALLOW_PROTOCOL": "ext:file:https"}
+        own = {k: v for k, v in os.environ.items() if k != "PYTEST_ADDOPTS"}  # it is about this run of pytest
+        variables = {**own, "GIT_ALLOW_PROTOCOL": "ext:file:https"}
         done = subprocess.run(line, shell=True, cwd=folder, env=variables, capture_output=True, text=True, check=False)
         said.append(done.stdout + done.stderr)
     return "\n".join(said)

@@ -111,7 +111,7 @@ def _loops(
 
     workspace = open_workspace(directory)
     branch = Branch(workspace, revision, remote)
-    forge = Asking(workspace, joining.join(workspace, remote))
+    forge = Asking(workspace, joining.join(workspace, remote, base=branch.name))
 
     def told(event: Event) -> None:
         if line := event_line(event).strip():

@@ -12,7 +12,7 @@ from trueup.forge.values import ForgeError
 from trueup.views.comments import escaping
 from trueup.workspace import merging
 from trueup.workspace.joining import Joined
-from trueup.workspace.opening import Workspace
+from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup.workspace.planning import Prepared
 
 TITLE = "Trueup: drift in {environment}"
@@ -32,7 +32,7 @@ class Asking:
         try:
             merges = merging.merged(self.workspace, prepared, self.joined)
             return merging.judged(self.workspace, prepared, self.joined.forge, merges), ""
-        except ForgeError as error:
+        except (ForgeError, WorkspaceError) as error:
             return Found(), f"Reviews cannot be read from {self.joined.forge.name} now: {error}"
 
     def issue(self, environment: str, drifted: tuple[str, ...]) -> str:

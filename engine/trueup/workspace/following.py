@@ -56,6 +56,14 @@ class Branch:
             return str(error)
         return ""
 
+    @property
+    def name(self) -> str:
+        """What the forge calls the branch; empty for the base branch, and where what is followed is no branch of the remote."""
+        name = self.revision.removeprefix(f"{self.remote}/")
+        ref = f"refs/remotes/{self.remote}/{name}"
+        there = name not in ("", "HEAD") and _lines(self.workspace.repository, "rev-parse", "--verify", "--quiet", ref)
+        return name if there else ""
+
     def tip(self) -> Revision:
         """The workspace at the commit that the branch is at. Raises WorkspaceError where Git does not know it."""
         for name in self._names():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trueup.forge import surroundings
 from trueup.forge.surroundings import MissingToken, Surroundings, UnknownForge
@@ -26,9 +26,12 @@ class Joined:
     remote: str = REMOTE
 
 
-def join(workspace: Workspace, remote: str = REMOTE, environ: Mapping[str, str] = os.environ) -> Joined | None:
+def join(
+    workspace: Workspace, remote: str = REMOTE, environ: Mapping[str, str] = os.environ, base: str = ""
+) -> Joined | None:
     """The forge around; None in a shell that names none. Raises WorkspaceError where one is named and cannot be used.
 
+    `base` is the base branch, where the caller knows better than the job.
     A clone of a forge that is known by name counts only together with a token: on a laptop nothing is told by accident.
     """
     try:
@@ -43,7 +46,7 @@ def join(workspace: Workspace, remote: str = REMOTE, environ: Mapping[str, str] 
     if not named and surroundings.TOKEN not in environ:
         return None
     try:
-        return Joined(surroundings.connect(found, environ), found, remote)
+        return Joined(surroundings.connect(found, environ), replace(found, base=base or found.base), remote)
     except MissingToken as error:
         raise WorkspaceError(f"{error} Without it nothing can be told, so nothing was done.", NO_TOKEN) from None
 

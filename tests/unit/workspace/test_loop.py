@@ -45,7 +45,7 @@ def loop(world: World, clock: Callable[[], float] | None = None) -> Reconciler:
 def forge_of(world: World, github: Any) -> Asking:
     """The stand-in of GitHub as the loop's forge; it waits for nobody."""
     door = Door("github", github.api, github.app(), "GITHUB_TOKEN", sleep=lambda _seconds: None, timeout=5.0)
-    around = Surroundings("github", github.api, github.project)
+    around = Surroundings("github", github.api, github.project, base="main")
     return Asking(world.workspace, Joined(GitHub(door, github.project), around))
 
 
@@ -358,3 +358,11 @@ spec:
     - user: alan
   owns: [credit]
 """
+
+
+def test_a_branch_is_called_as_the_forge_calls_it(world: World) -> None:
+    for ref in ("release", "HEAD"):
+        world.git("update-ref", f"refs/remotes/origin/{ref}", "HEAD")
+    called = {r: Branch(world.workspace, r).name for r in ("", "HEAD", "release", "origin/release", "other")}
+    assert called == {"": "", "HEAD": "", "release": "release", "origin/release": "release", "other": ""}
+    assert Branch(world.workspace, world.git("rev-parse", "HEAD")).name == ""

@@ -9,6 +9,7 @@ import json
 import re
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -75,7 +76,7 @@ class Refusal(Exception):
         self.answer = Answer(status, body)
 
 
-class StandIn:
+class StandIn(ABC):
     """A forge in memory. `tokens` says which token belongs to whom."""
 
     name = ""
@@ -151,8 +152,9 @@ class StandIn:
 
     # --- for the forges ---
 
+    @abstractmethod
     def routes(self) -> None:
-        raise NotImplementedError
+        """Names what is answered at which paths, by `route`."""
 
     def route(self, method: str, path: str, handler: Handler) -> None:
         """`{name}` in a path stands for one part; it comes unescaped as a keyword."""
@@ -168,8 +170,9 @@ class StandIn:
         found = (self.now or datetime.now(UTC)) + timedelta(seconds=after)
         return found.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
+    @abstractmethod
     def authenticate(self, asked: Asked) -> None:
-        raise NotImplementedError
+        """Finds out who asks; raises Refusal."""
 
     def always(self) -> dict[str, str]:
         """Headers of every answer."""

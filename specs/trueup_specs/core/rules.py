@@ -7,6 +7,7 @@ bad example is found and the good one is not.
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
@@ -52,7 +53,7 @@ class Index(Protocol):
         ...
 
 
-class Rule:
+class Rule(ABC):
     """Base of all rules. The docstring of a subclass is its message and its documentation; it must have one.
 
     A rule must be pure: the same document and index give the same findings, whatever ran before. `good` and `bad` are
@@ -75,9 +76,9 @@ class Rule:
             raise TypeError(f"rule {cls.__name__} lacks {', '.join(missing) or 'a docstring'}")
         cls.good, cls.bad = inspect.cleandoc(cls.good), inspect.cleandoc(cls.bad)
 
+    @abstractmethod
     def check(self, document: Document, index: Index) -> Iterator[Finding]:
         """Yield what is wrong in `document`."""
-        raise NotImplementedError(f"{type(self).__name__} has no check")
 
 
 class SpecRule(Rule, Generic[S], abstract=True):
@@ -86,9 +87,9 @@ class SpecRule(Rule, Generic[S], abstract=True):
     def check(self, document: Document, index: Index) -> Iterator[Finding]:
         return self.find(cast(S, document.spec), document, index)
 
+    @abstractmethod
     def find(self, spec: S, document: Document, index: Index) -> Iterator[Finding]:
         """Yield what is wrong in `document`, whose spec is `spec`."""
-        raise NotImplementedError(f"{type(self).__name__} has no find")
 
 
 @dataclass(frozen=True, eq=False)

@@ -177,17 +177,19 @@ def test_who_asked_for_changes_first_may_approve_later(world: World, pull: Pull)
     assert missing(world, judged(world, pull.merge())) == ""
 
 
-def refused(world: World, pull: Pull, reason: str, **given: Any) -> None:
+def refusal(world: World, pull: Pull, **given: Any) -> str:
+    """Why the one review of a pull request does not count; the plan is then not approved."""
     found = judged(world, pull.merge(), **given)
     assert found.counted == ()
-    assert [reason in r for r in reasons(found)] == [True], reasons(found)
     assert missing(world, found) != ""
+    (reason,) = reasons(found)
+    return reason
 
 
 def test_who_opened_it_is_refused(world: World, pull: Pull) -> None:
     pull.author = "Bea"
     pull.review("bea")
-    refused(world, pull, "opened the pull request")
+    assert "opened the pull request" in refusal(world, pull)
 
 
 @pytest.mark.parametrize("address", ["bea@example.com", "1234+Bea@users.noreply.example.com"])
@@ -195,14 +197,14 @@ def test_who_wrote_a_commit_of_it_is_refused(world: World, pull: Pull, address: 
     world.edit("endpoint.yaml", "timeout: 10s", "timeout: 20s")
     world.commit("A longer timeout", email=address)
     pull.review("bea")
-    refused(world, pull, "wrote commits")
+    assert "wrote commits" in refusal(world, pull)
 
 
 def test_a_co_author_is_refused(world: World, pull: Pull) -> None:
     world.edit("endpoint.yaml", "timeout: 10s", "timeout: 20s")
     world.commit("A longer timeout\n\nCo-authored-by: Dan <dan@example.com>\nCo-authored-by: Bea <bea@example.com>")
     pull.review("bea")
-    refused(world, pull, "wrote commits")
+    assert "wrote commits" in refusal(world, pull)
 
 
 def test_a_conflict_that_the_reviewer_settled_is_their_own(world: World, pull: Pull) -> None:
@@ -213,17 +215,17 @@ def test_a_conflict_that_the_reviewer_settled_is_their_own(world: World, pull: P
     world.git("merge", "--quiet", "-s", "ours", "--no-commit", "main")
     world.commit("Settled", email="bea@example.com")
     pull.review("bea")
-    refused(world, pull, "wrote commits")
+    assert "wrote commits" in refusal(world, pull)
 
 
 def test_a_reviewer_who_was_removed_is_refused(world: World, pull: Pull) -> None:
     pull.review("bea")
-    refused(world, pull, "may not write to the project any more", gone="bea")
+    assert "may not write to the project any more" in refusal(world, pull, gone="bea")
 
 
 def test_a_member_of_no_team_is_refused(world: World, pull: Pull) -> None:
     pull.review("mallory")
-    refused(world, pull, "a member of no Team")
+    assert "a member of no Team" in refusal(world, pull)
 
 
 def test_a_team_that_the_pull_request_itself_joins_does_not_count(world: World, pull: Pull) -> None:
@@ -242,13 +244,13 @@ def test_a_member_without_an_address_cannot_rule_out_a_change_of_their_own(world
     world.edit("teams.yaml", "user: bea, email: bea@example.com,", "user: bea,")
     world.commit("No address", email="cem@example.com")
     pull.review("bea")
-    refused(world, pull, "no `email`")
+    assert "no `email`" in refusal(world, pull)
 
 
 def test_a_commit_that_is_not_known_is_refused(world: World, pull: Pull) -> None:
     pull.review("bea", commit="1" * 40)
     assert reviewing.missing(world.workspace, [pull.request]) == ("1" * 40,)
-    refused(world, pull, "not in this clone")
+    assert "not in this clone" in refusal(world, pull)
 
 
 def test_a_commit_whose_specs_are_wrong_is_refused(world: World, pull: Pull) -> None:
@@ -257,7 +259,7 @@ def test_a_commit_whose_specs_are_wrong_is_refused(world: World, pull: Pull) -> 
     pull.review("bea")
     world.edit("endpoint.yaml", "timeout: soon", "timeout: 10s")
     world.commit("Right")
-    refused(world, pull, "are not valid")
+    assert "are not valid" in refusal(world, pull)
 
 
 def test_two_who_review_each_other_are_counted_each_for_the_others(world: World, pull: Pull) -> None:

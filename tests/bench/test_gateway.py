@@ -231,12 +231,13 @@ def under_load(address: str) -> Iterator[Load]:
             worker.join()
 
 
-def told(what: str, load: Load) -> None:
-    """A line of the report."""
+def told(what: str, load: Load) -> list[str]:
+    """A line of the report; the requests that were lost."""
     versions = ", ".join(f"{n:,} by version {v}" for v, n in sorted(load.answers.items()))
     print(f"  {what:<28} {len(load.lost)} lost (goal 0) of {load.answers.total() + len(load.lost):,}: {versions}")
     for reason, times in Counter(load.lost).most_common(3):
         print(f"    {times} × {reason}")
+    return load.lost
 
 
 def test_requests_lost(context: Context) -> None:
@@ -249,16 +250,16 @@ def test_requests_lost(context: Context) -> None:
     print(f"\nrequests lost through the gateway, {THREADS} at a time, two replicas")
     with under_load(address) as load:
         state = Service().update(context, state.id, old, state.outputs, new)
-    told("a version change", load)
+    lost = told("a version change", load)
     with under_load(address) as load:
         state = Service().update(context, state.id, new, state.outputs, old)
-    told("a rollback", load)
+    lost += told("a rollback", load)
     with under_load(address) as load:
         for _ in range(3):
             killed = processes.living(context.home / "dev" / "pair")[0]
             os.kill(killed.pid, signal.SIGKILL)
             wait_for_two(context, killed.pid, door.outputs["adminUrl"])
-    told("a replica killed, 3 times", load)
+    lost += told("a replica killed, 3 times", load)
     canary = Service().create(context, service("canary", 2, 1))
     steps = [
         gateway("door", {"risk": (100 - n, endpoints), "canary": (n, canary.outputs["endpoints"])})
@@ -268,7 +269,8 @@ def test_requests_lost(context: Context) -> None:
         for before, after in itertools.pairwise([edge, *steps, edge]):
             Gateway().update(context, door.id, before, door.outputs, after)
             time.sleep(1)
-    told("a canary to 100 % and back", load)
+    lost += told("a canary to 100 % and back", load)
+    assert not lost, f"{len(lost)} requests were lost"
 
 
 def wait_for_two(context: Context, killed: int, admin: str) -> None:

@@ -165,10 +165,18 @@ def _has(outputs: Mapping[str, Any], path: str) -> bool:
     return path in outputs or path.split(".")[0] in outputs
 
 
+SETTLING = 15
+"""Seconds more than its deadline that a workload's provider waits, so that the cluster has said why."""
+
+
 def _timeouts(resource: Resource) -> pulumi.CustomTimeouts | None:
-    """A run may take as long as the environment lets an apply wait, and a minute to end."""
-    wait = resource.properties.get("applyWaitSeconds")
-    if not isinstance(wait, (int, float)):
+    """A run may take as long as the environment lets an apply wait, and a minute to end; a workload of Kubernetes as long as it may make
+    no progress, since its provider goes on waiting after that."""
+    wait, spec = resource.properties.get("applyWaitSeconds"), resource.properties.get("spec")
+    if isinstance(wait, (int, float)):
+        limit = f"{int(wait) + 60}s"
+    elif isinstance(spec, Mapping) and isinstance(deadline := spec.get("progressDeadlineSeconds"), int):
+        limit = f"{deadline + SETTLING}s"
+    else:
         return None
-    limit = f"{int(wait) + 60}s"
     return pulumi.CustomTimeouts(create=limit, update=limit)

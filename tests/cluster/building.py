@@ -1,7 +1,8 @@
 """The programs of a control plane, built with Go from their pinned modules: once, into Trueup's cache.
 
-Each module's own go.mod says what it is built from; a tool's module has to repeat its replacements. Those of `k8s.io/kubernetes` are
-folders of its repository, which the module does not carry: each is published as a module of its own. Called by `fixtures.py` and `__main__.py`.
+Each module's own go.mod says what it is built from; a tool's module has to repeat its replacements. Those that are
+folders of its repository, which a module does not carry, are published as modules of their own. Called by `fixtures.py` and
+`__main__.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from filelock import FileLock
 
 from trueup import places
 
-STAGING = re.compile(r"(?m)^(\s*(?:replace )?)(k8s\.io/[\w-]+)(?: v\S+)? => \./staging/\S+$")
+FOLDER = re.compile(r"(?m)^([ \t]*(?:replace )?)(\S+)(?: v\S+)? => \.\.?/\S+\n")
+"""A replacement by a folder of the repository."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Module:
     version: str
     programs: Mapping[str, str]
     staging: str = ""
-    """The version of the modules that the repository keeps in a folder `staging`."""
+    """The version of the modules that the repository keeps in folders beside it, where its go.mod does not say so."""
 
 
 ETCD = Module("go.etcd.io/etcd/server/v3", "v3.6.16", {"etcd": "go.etcd.io/etcd/server/v3"})
@@ -93,7 +95,8 @@ def _build(module: Module, folder: Path) -> None:
 def _tools(own: str, module: Module) -> str:
     """The go.mod of the tools: the module's own, which is required in turn; folders of its repository become what is published."""
     named = re.sub(r"(?m)^module .*$", "module tools", own, count=1)
-    named = STAGING.sub(rf"\1\2 => \2 {module.staging}", named)
+    named = re.sub(r"(?m)^toolchain .*\n", "", named)  # else Go fetches the one that the module was released with
+    named = FOLDER.sub(rf"\1\2 => \2 {module.staging}\n" if module.staging else "", named)
     return f"{named}\nrequire {module.path} {module.version}\n"
 
 

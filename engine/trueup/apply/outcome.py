@@ -101,4 +101,4 @@ class StackPreview:
     @property
     def changed(self) -> tuple[PreviewStep, ...]:
         """The steps that would do something."""
-        return tuple(s for s in self.steps if s.action not in ("same", "read"))
+        return tuple(s for s in self.steps if s.action not in ("same", "read", "refresh"))

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,6 +30,9 @@ from trueup_stacks.sdk import is_native
 __all__ = ["Driver", "DriverError"]
 
 Outputs = Mapping[Address, Mapping[str, Any]]
+TAKING_BACK = {"PULUMI_K8S_ENABLE_PATCH_FORCE": "true"}
+"""Makes the Kubernetes provider take back fields that somebody else set otherwise. Only where the state is compared with reality first,
+which is how drift is put right; else such a field is a conflict, and its owner is named."""
 
 
 class ProviderServer(Protocol):
@@ -105,19 +108,29 @@ class Driver:
             *self._settings,
         ]
         desired = {r.address: r.properties for r in stack.resources}
-        return self._change(_Operation(stack.id, arguments, declare, desired), values, on_event)
+        taking = TAKING_BACK if refresh else {}
+        return self._change(_Operation(stack.id, arguments, declare, desired, taking), values, on_event)
 
     def preview(
-        self, stack: Stack, upstream: Outputs, unknown: AbstractSet[Address], secret: Callable[[Secret], str]
+        self,
+        stack: Stack,
+        upstream: Outputs,
+        unknown: AbstractSet[Address],
+        secret: Callable[[Secret], str],
+        refresh: bool = False,
     ) -> StackPreview:
-        """What an `up` would do. Outputs of the resources in `unknown`, which are other stacks', will change. Takes no lock."""
+        """What an `up` would do. Outputs of the resources in `unknown`, which are other stacks', will change. Takes no lock.
+
+        With `refresh`, what is real is compared, not what the state says of it; the state stays as it is.
+        """
         from trueup_stacks.program import program
 
         values = _Values(secret)
         declare = program(stack, upstream, unknown, values.resolve, self.project)
         self._stacks.ensure(stack.id)
         transcript = Transcript(stack.id, values.mask, _ignore)
-        done = self._operate(_Operation(stack.id, ["preview", *self._settings], declare, None), transcript)
+        arguments = ["preview", *(["--refresh"] if refresh else []), *self._settings]
+        done = self._operate(_Operation(stack.id, arguments, declare, None), transcript)
         error = _error(done, transcript.errors(), values.mask)
         return StackPreview(stack.id, not error, transcript.previews(), error)
 
@@ -225,7 +238,7 @@ class Driver:
         """Runs one operation with the servers that it needs: events, the program, the native provider."""
         with ExitStack() as servers:
             events = servers.enter_context(event_server(transcript.take))
-            variables = servers.enter_context(self._provider())
+            variables = {**operation.variables, **servers.enter_context(self._provider())}
             extra = [f"--event-log={events}"]
             if operation.declare is not None:
                 extra += [servers.enter_context(program_server(operation.declare)), "--exec-kind=auto.inline"]
@@ -258,12 +271,14 @@ class _Operation:
     arguments: list[str]
     declare: Callable[[], None] | None
     desired: recovery.Desired | None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """What the CLI and its plugins get for this operation only."""
 
     def refreshing(self) -> _Operation:
         """The same, after a comparison of the state with reality."""
         if "refresh" in (a.lstrip("-") for a in self.arguments):
             return self
-        return replace(self, arguments=[*self.arguments, "--refresh"])
+        return replace(self, arguments=[*self.arguments, "--refresh"], variables={**self.variables, **TAKING_BACK})
 
 
 class _Values:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trueup.apply.checkpoints import Checkpoint, StateResource, holds_secret
+from trueup.observe.ownership import Intruder
 from trueup.plan.differences import differences
 from trueup.plan.planning import Observation
 from trueup.plan.values import PropertyChange
@@ -30,6 +31,14 @@ class Seen:
     live: Live | None
     changes: tuple[PropertyChange, ...] = ()
     error: str = ""
+    state: str = ""
+    """How it fares, where its platform says so in a word of its own: `progressing`, `degraded`."""
+    reason: str = ""
+    """Why it fares so."""
+    intruders: tuple[Intruder, ...] = ()
+    """What was added to it by hand, which is among the changes too."""
+    place: str = ""
+    """The path of a Kubernetes object in its cluster's API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +52,12 @@ class Sight:
         return Observation(
             drifted={a: s.changes for a, s in self.seen.items() if s.changes},
             gone=frozenset(a for a, s in self.seen.items() if s.live is None and not s.error),
-            unready={a: text for a, s in self.seen.items() if (text := _unready(s)) and not s.changes},
+            unready={a: text for a, s in self.seen.items() if (text := _unready(s)) and not s.changes and not s.state},
         )
+
+    def __or__(self, other: Sight) -> Sight:
+        """Both."""
+        return Sight({**self.seen, **other.seen})
 
 
 def look(home: Path, states: Iterable[Checkpoint], component: Callable[[str], Component]) -> Sight:

@@ -12,6 +12,7 @@ from trueup.apply.checkpoints import Checkpoint
 from trueup.apply.checkpoints import locate as locate_checkpoint
 from trueup.apply.checkpoints import read as read_checkpoint
 from trueup.apply.cli import ensure_cli
+from trueup.apply.cluster import Cluster, connect
 from trueup.apply.outcome import Event
 from trueup.apply.pulumi import Driver
 from trueup.plan.recorded import Recorded
@@ -53,17 +54,30 @@ def _variables(settings: EnvironmentSpec, folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     if settings.cloud is not None:
         found |= {"AWS_REGION": settings.cloud.region, "GOOGLE_REGION": settings.cloud.region}
-    if settings.cluster is not None and settings.cluster.kubeconfig:
-        found["KUBECONFIG"] = str(folder / Path(settings.cluster.kubeconfig).expanduser())
+    if (kubeconfig := _kubeconfig(settings, folder)) is not None:
+        found["KUBECONFIG"] = str(kubeconfig)
     return found
+
+
+def _kubeconfig(settings: EnvironmentSpec, folder: Path) -> Path | None:
+    named = settings.cluster.kubeconfig if settings.cluster is not None else None
+    return folder / Path(named).expanduser() if named else None
+
+
+def cluster_of(workspace: Workspace, settings: EnvironmentSpec) -> Cluster:
+    """The API of an environment's cluster, for looking. Raises ClusterError."""
+    context = settings.cluster.context if settings.cluster is not None else None
+    return connect(_kubeconfig(settings, workspace.folder), context)
 
 
 def _configuration(settings: EnvironmentSpec) -> dict[str, str]:
     """What holds the platform's provider to the cluster and the account that the environment names, whatever the machine's are."""
     cluster, cloud = settings.cluster, settings.cloud
     match settings.target:
-        case "kubernetes" if cluster is not None and cluster.context:
-            return {"kubernetes:context": cluster.context}
+        case "kubernetes":
+            # By default the provider deletes a Secret or a ConfigMap to change it, and its pods would miss it meanwhile.
+            mutable = {"kubernetes:enableSecretMutable": "true", "kubernetes:enableConfigMapMutable": "true"}
+            return mutable | ({"kubernetes:context": cluster.context} if cluster and cluster.context else {})
         case "aws" if cloud is not None and cloud.account:
             return {"aws:allowedAccountIds": json.dumps([cloud.account])}
         case "gcp" if cloud is not None and cloud.account:

@@ -23,9 +23,13 @@ from trueup_stacks.core.resources import Address, Stack, StackId, outputs_of
 _GONE = (Action.DELETE, Action.FORGET)
 
 
-def preview(workspace: Workspace, prepared: Prepared, on_event: Callable[[Event], None]) -> tuple[StackPreview, ...]:
-    """What an apply would do to each touched stack, in the order of the plan."""
+def preview(
+    workspace: Workspace, prepared: Prepared, on_event: Callable[[Event], None], refresh: bool = False
+) -> tuple[StackPreview, ...]:
+    """What an apply would do to each touched stack, in the order of the plan; with `refresh` to every stack, as it really is."""
     touched = [id for wave in prepared.plan.order for id in wave]
+    if refresh:
+        touched += [id for wave in prepared.compilation.waves for id in wave if id not in touched]
     if not touched:
         return ()
     driver, secret = driver_of(workspace, prepared.catalog, on_event), resolver_of(workspace, prepared)
@@ -38,7 +42,7 @@ def preview(workspace: Workspace, prepared: Prepared, on_event: Callable[[Event]
         beside = frozenset(a for a in read if a in unknown or a not in outputs)
         upstream = {a: outputs[a] for a in read - beside}
         try:
-            return driver.preview(stack, upstream, beside, secret)
+            return driver.preview(stack, upstream, beside, secret, refresh)
         except LookupError as error:
             return StackPreview(stack.id, ok=False, error=str(error))
 

@@ -10,11 +10,14 @@ from trueup.workspace import drivers
 from trueup_specs.kinds.environment.spec import EnvironmentSpec
 
 
+IN_PLACE = {"kubernetes:enableSecretMutable": "true", "kubernetes:enableConfigMapMutable": "true"}
+
+
 @pytest.mark.parametrize(
     ("spec", "configuration"),
     [
-        ({"target": "kubernetes", "cluster": {"context": "prod-eu"}}, {"kubernetes:context": "prod-eu"}),
-        ({"target": "kubernetes"}, {}),
+        ({"target": "kubernetes", "cluster": {"context": "prod-eu"}}, {"kubernetes:context": "prod-eu", **IN_PLACE}),
+        ({"target": "kubernetes"}, IN_PLACE),
         (
             {"target": "aws", "cloud": {"account": "123456789012", "region": "eu-west-1"}},
             {"aws:allowedAccountIds": '["123456789012"]'},

@@ -1,0 +1,112 @@
+"""What the live objects of a Kubernetes cluster are: how they differ from what was applied, and how they fare. Changes nothing.
+
+Called by the workspace for `drift`, `status`, plans that look and before an apply. Drift is asked of the API server itself: a dry run of
+what was applied, by the field manager that applied it, says what an apply would put back. So defaults, normalised quantities and fields
+that an autoscaler or another manager owns are no drift. What people added by hand beside it is found by its owner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from trueup.apply.checkpoints import Checkpoint, StateResource, holds_secret
+from trueup.apply.cluster import Cluster, ClusterError
+from trueup.observe import health
+from trueup.observe.live import PARALLEL, Seen, Sight
+from trueup.observe.ownership import Intruder, intruders
+from trueup.plan.differences import differences
+from trueup.plan.values import ABSENT, PropertyChange
+from trueup.provider.component import Live
+
+KUBERNETES = "kubernetes:"
+MANAGER = "__fieldManager"
+VOLATILE = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid", "selfLink")
+"""Metadata that every request changes, or that nobody sets."""
+Object = dict[str, Any]
+
+
+def look(states: Iterable[Checkpoint], connect: Callable[[], Cluster]) -> Sight:
+    """Looks at every Kubernetes object of the states, several at once. `connect` is called only where there is one."""
+    there = [r for state in states for r in state.by_address().values() if r.address.type.startswith(KUBERNETES)]
+    if not there:
+        return Sight()
+    try:
+        cluster = connect()
+    except ClusterError as error:
+        return Sight({r.address: Seen(r.address, None, error=str(error)) for r in there})
+    with ThreadPoolExecutor(max_workers=PARALLEL, thread_name_prefix="look") as pool:
+        return Sight({s.address: s for s in pool.map(lambda r: _see(cluster, r), there)})
+
+
+def _see(cluster: Cluster, resource: StateResource) -> Seen:
+    applied = manifest(resource)
+    try:
+        live = cluster.get(applied)
+        if live is None:
+            return Seen(resource.address, None)
+        place, extra = cluster.path(applied) or "", intruders(live, applied)
+        changes = (*_drift(cluster, resource, applied, live), *(_added(i) for i in extra))
+        found = health.of(live, lambda thing: _around(cluster, thing))
+    except ClusterError as error:
+        return Seen(resource.address, None, error=str(error))
+    told = Live({}, {}, found.reason if found.word == health.DEGRADED else None)
+    return Seen(resource.address, told, changes, state=found.word, reason=found.reason, intruders=extra, place=place)
+
+
+def manifest(resource: StateResource) -> Object:
+    """What was applied, as a manifest: the inputs in the state. What is secret in them stays as it is encrypted."""
+    version, _, kind = resource.address.type.removeprefix(KUBERNETES).rpartition(":")
+    named = {"apiVersion": version.removeprefix("core/"), "kind": kind}
+    inputs = {k: v for k, v in resource.inputs.items() if not k.startswith("__")}
+    namespace, _, name = resource.id.rpartition("/")
+    metadata = {**(inputs.get("metadata") or {}), "name": name, **({"namespace": namespace} if namespace else {})}
+    return {**named, **inputs, "metadata": metadata}
+
+
+def _drift(cluster: Cluster, resource: StateResource, applied: Object, live: Object) -> tuple[PropertyChange, ...]:
+    """What an apply would put back, each with what was applied and what is there."""
+    manager = str(resource.outputs.get(MANAGER) or "")
+    if not manager:
+        return ()
+    wanted = cluster.dry_run(_with_live_secrets(applied, live), manager)
+    return differences(_comparable(wanted), _comparable(live))
+
+
+def _with_live_secrets(applied: Mapping[str, Any], live: Mapping[str, Any]) -> Object:
+    """The manifest with what is secret as it is live: its values are the provider's to compare, which knows them."""
+    found = {k: v for k, v in applied.items() if not holds_secret(v)}
+    if len(found) == len(applied):
+        return found
+    return {**found, **{k: v for k, v in live.items() if k in ("data", "spec") and k in applied.keys() - found.keys()}}
+
+
+def _comparable(thing: Mapping[str, Any]) -> Object:
+    metadata = {k: v for k, v in thing["metadata"].items() if k not in VOLATILE}
+    return {**{k: v for k, v in thing.items() if k != "status"}, "metadata": metadata}
+
+
+def _added(intruder: Intruder) -> PropertyChange:
+    return PropertyChange(intruder.path, ABSENT, intruder.value)
+
+
+def _around(cluster: Cluster, live: Mapping[str, Any]) -> health.Around:
+    """The pods of a workload, the addresses of a Service, and what events warn of."""
+    metadata, spec = live["metadata"], live.get("spec") or {}
+    namespace = str(metadata.get("namespace") or "default")
+    if live["kind"] == "Service":
+        slices = cluster.items(
+            "discovery.k8s.io/v1", "EndpointSlice", namespace, f"kubernetes.io/service-name={metadata['name']}"
+        )
+        ready = [e for s in slices for e in s.get("endpoints") or () if (e.get("conditions") or {}).get("ready", True)]
+        return health.Around(addresses=len(ready))
+    labels = (spec.get("selector") or {}).get("matchLabels") or {}
+    pods = cluster.items("v1", "Pod", namespace, ",".join(f"{k}={v}" for k, v in labels.items())) if labels else []
+    names = {metadata["name"], *(p["metadata"]["name"] for p in pods)}
+    events = [
+        e
+        for e in cluster.items("v1", "Event", namespace)
+        if e.get("type") == "Warning" and (e.get("involvedObject") or {}).get("name") in names
+    ]
+    return health.Around(tuple(pods), tuple(events))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from trueup.apply import checkpoints
+from trueup.apply.advice import advised
 from trueup.apply.outcome import Event, PreviewStep, PropertyDiff, StepResult
 from trueup_stacks.core.resources import Address, StackId
 
@@ -130,7 +131,7 @@ class Transcript:
         text = clean(self._mask(str(event.get("message") or "")))
         if event.get("severity") == "error":
             if text and not BOILERPLATE.match(text) and not ECHO.match(text):
-                (self._seen.setdefault(address, _Seen()).errors if address else self._general).append(text)
+                (self._seen.setdefault(address, _Seen()).errors if address else self._general).append(advised(text))
         elif event.get("severity") in ("info", "info#err", "warning") and text and not UNHEALTHY.match(text):
             self._on_event(Event(self._stack, "log", address, message=text))
 

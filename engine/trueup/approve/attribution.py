@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from trueup.approve import authorship
 from trueup.approve.authorship import Commit
 from trueup.load import trees
+from trueup.load.specs import settings_in
 from trueup.load.trees import Tree, named, path_of
 from trueup.load.workspaces import FILE, chosen
 from trueup.plan.categories import spec_changes
 from trueup.plan.values import SpecChange
-from trueup.validate.validation import parsed_files, settings_in
+from trueup.validate.validation import parsed_files
 from trueup_specs.core.envelope import Document
 from trueup_specs.core.references import Key
 

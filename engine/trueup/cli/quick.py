@@ -14,8 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from trueup.load import cache, trees, workspaces
+from trueup.load import cache, readers, trees, workspaces
 from trueup.load.git import GitError
+from trueup.validate import spreading
 from trueup.views import diagnostics as views
 from trueup_specs.core.diagnostics import Diagnostic, Related, Severity, failed
 from trueup_specs.core.positions import Location
@@ -98,9 +99,10 @@ def diagnosed(tree: Tree, *, cached: bool = True) -> tuple[int, tuple[Diagnostic
             return _decoded(msgspec.json.decode(data))
         except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
             pass
+    reading = readers.begun(tree, spreading.processes())  # while this process imports what judges
     from trueup.validate.validation import validate
 
-    found = validate(tree)
+    found = validate(tree, reading=reading)
     if cached:
         with suppress(UnicodeEncodeError):  # a file whose name is no text
             cache.store(key, msgspec.json.encode([len(found.documents), [_encoded(d) for d in found.diagnostics]]))

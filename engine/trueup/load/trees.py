@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from trueup.load import git
 from trueup_specs.core.diagnostics import Diagnostic, Severity
@@ -23,8 +23,7 @@ LINK, MODULE = "120000", "160000"
 CONFLICT = "TRU0020"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A file of a tree: its mode and blob id (empty for a file that Git does not know yet)."""
 
     mode: str

@@ -27,19 +27,22 @@ MOST_VALUES = 10_000
 UNREADABLE, TOO_LARGE, SYNTAX, DUPLICATE, TOO_DEEP, TOO_MANY, TAG, KEY, NUMBER, CONTROL = (
     f"TRU00{n:02}" for n in range(1, 11)
 )
-_ALWAYS = ("<<", ":,", ":]", ":}", "\n%")
-_HINTS = ("&", "!", "?", "_", "0x", "0X", "0o", "0O", "0b", "0B", ".n", ".N", ".i", ".I")
-_CLOSER = re.compile(
-    r"[\s\[{,:-](?:[&!]\S|(?<=[\s\[{,])\?|(?<=[\s\[{,:])[-+]?(?:[.0-9]\S*_|_|0[xXoObB]|\.[nN][aA][nN]|\.[iI][nN][fF]))"
+_CLOSER = re.compile(r"[&!?](?:(?<=[\s\[{,:-][&!])\S|(?<=[\s\[{,]\?))")
+"""Anchors, tags and complex keys: what the bulk reader reads in its own way, or what has to be counted, after a line's end or another
+character that ends what stands before it."""
+_ODD_NUMBER = re.compile(
+    r"[_.0-9](?:(?<=[\s\[{,:].)|(?<=[\s\[{,:][-+].))(?:(?<=_)|\S*_|(?<=0)[xXoObB]|(?<=\.)(?:[nN][aA][nN]|[iI][nN][fF]))"
 )
-"""What the bulk reader reads in its own way, or what has to be counted, after a line's end or another character that ends what stands
-before it: beginning with one class of characters, the search is several times as quick. Texts with none of the hints have none of it."""
+"""Numbers in forms that readers differ about. The search begins with a class of characters that are rare, so it is several times as quick
+as one that begins with what may stand before them."""
+_ODD_HINT = re.compile(r"0[xXoObB]|\.[nNiI]")
 _NO_KEY = re.compile(r"\n\s*:")
 _UNCLEAR = re.compile(r"[\[{,]\s*(\?)[^\s,\[\]{}]|(:)[,\]}]")
 """Flow entries such as `[?x]` and `{x:, y}`: the grammar and ruamel differ about what is text there and what a key."""
 _BREAKS = re.compile("[\t\x85\u2028\u2029\ufeff]")
 _COMPACT = re.compile(r"^(?:---)? *-(?: +[-?:]){7}", re.MULTILINE)
 """Sequences that begin within each other on one line: the bulk reader recurses on them without end."""
+_MARK_OF_ORDER = "\ufeff"
 _LONG = 300
 _DIGITS = re.compile(rf"\d{{{_LONG}}}")
 _PLACE = re.compile(r"line (\d+), column (\d+)")
@@ -76,7 +79,7 @@ def read(file: str, data: bytes) -> Read:
 
 def text_of(data: bytes) -> str:
     """The text of a UTF-8 file without its mark and with a line end at its end: without one, readers differ about the last line."""
-    text = data.decode("utf-8-sig")
+    text = data.decode().removeprefix(_MARK_OF_ORDER)
     return text if text.endswith("\n") else text + "\n"
 
 
@@ -101,34 +104,38 @@ def quick(text: str) -> list[Any] | None:
 
 def _plain(value: Any) -> bool:
     """Whether every key at any depth is text, and there are no more and no deeper values than may be."""
-    number, depth, level = 1, 0, [value]
+    number, depth, level = 1, 0, [value] if isinstance(value, (dict, list)) else []
     while level:
         below: list[Any] = []
         for inner in level:
-            kind = type(inner)
-            if kind is dict:
+            if type(inner) is dict:
                 for key in inner:
                     if type(key) is not str:
                         return False
-                number += len(inner)
-                below.extend(inner.values())
-            elif kind is list:
-                below.extend(inner)
+                number += 2 * len(inner)
+                below += [v for v in inner.values() if type(v) is dict or type(v) is list]
             else:
-                continue
-            if depth >= DEEPEST:
-                return False
-        number, depth, level = number + len(below), depth + 1, below
+                number += len(inner)
+                below += [v for v in inner if type(v) is dict or type(v) is list]
+        if depth >= DEEPEST:
+            return False
+        depth, level = depth + 1, below
     return number <= MOST_VALUES
 
 
 def _needs_care(text: str) -> bool:
+    """Whether a text holds, or may hold, what the bulk reader reads in its own way. Asked of every file: what is rare is looked for by
+    single texts first, and the patterns are searched where one of those was found."""
+    lines = f"\n{text}"
     if ("- -" in text or "-  " in text or "- :" in text) and _COMPACT.search(text):
         return True
     if "\t" in text or (not text.isascii() and _BREAKS.search(text)):
         return True
-    lines = f"\n{text}"
-    if any(hint in lines for hint in _ALWAYS) or (any(hint in text for hint in _HINTS) and _CLOSER.search(lines)):
+    if "<<" in text or ":," in text or ":]" in text or ":}" in text or "\n%" in lines:
+        return True
+    if ("&" in text or "!" in text or "?" in text) and _CLOSER.search(lines):
+        return True
+    if ("_" in text or _ODD_HINT.search(text)) and _ODD_NUMBER.search(lines):
         return True
     if (" :" in text or "\n:" in lines or "\r" in text or not text.isascii()) and _NO_KEY.search(lines):
         return True
@@ -215,7 +222,7 @@ def _outside(file: str, data: bytes) -> Diagnostic | None:
             fix="Split it, or exclude it in trueup.yaml if it is no spec.",
         )
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode().removeprefix(_MARK_OF_ORDER)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = len(data[data.rfind(b"\n", 0, error.start) + 1 : error.start].decode("utf-8", "replace")) + 1

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from trueup.validate.sharing import with_parts
 from trueup_specs.core.diagnostics import nearest
 from trueup_specs.core.envelope import Document, Metadata, Source, SpecModel
 from trueup_specs.core.positions import Path, dotted
@@ -57,7 +58,8 @@ def shaped(value: Any, source: Source, namespace: str) -> tuple[Document | None,
     if kind is None:
         return None, problems
     metadata = _model(Metadata, value.get("metadata"), "metadata", problems)
-    spec = _model(kind.spec, value.get("spec"), "spec", problems)
+    given = value.get("spec")
+    spec = _model(kind.spec, with_parts(kind.spec, given) if isinstance(given, dict) else given, "spec", problems)
     if isinstance(metadata, Metadata) and not kind.namespaced and metadata.namespace is not None:
         problems.append(
             Problem(

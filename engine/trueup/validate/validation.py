@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trueup.load.nodes import Node, place
+from trueup.load.readers import Readers, Reading
+from trueup.load.specs import specs_in
 from trueup.load.trees import MODULE, Tree, named
-from trueup.load.workspaces import FILE, Settings, chosen, settings_of
+from trueup.load.workspaces import Settings
 from trueup.load.yaml import Read, closely, read, text_of
 from trueup.validate import crossing, spreading
 from trueup.validate.shaping import Problem, key_of, shaped
@@ -77,23 +79,19 @@ class _Files:
     read: Callable[[str], bytes | None]
 
 
-def validate(tree: Tree, processes: int | None = None) -> Validated:
+def validate(tree: Tree, processes: int | None = None, reading: Reading | None = None) -> Validated:
     """Everything that the tree's specs say, and everything that is wrong with them, found by so many processes (by default, as many
-    as there are cores)."""
+    as there are cores). `reading` are the tree's specs, where reading them has begun already."""
     number = spreading.processes() if processes is None else processes
     with spreading.without_collector():
-        return _validated(tree, number)
-
-
-def _validated(tree: Tree, processes: int) -> Validated:
-    files = _files(tree)
-    return judged(files.parsed, Places(files.read), files.others, files.outside, processes)
+        files = _files(tree, number, reading)
+        return judged(files.parsed, Places(files.read), files.others, files.outside, number)
 
 
 def documents(tree: Tree) -> Validated:
     """The documents of a tree with what is wrong in each file by itself: for trees that were judged when they were merged or applied."""
     with spreading.without_collector():
-        files = _files(tree)
+        files = _files(tree, spreading.processes())
         return Validated(tuple(_by_key(files.parsed).values()), in_order(_own(files.parsed, files.outside)))
 
 
@@ -102,41 +100,34 @@ _KNOWN: dict[tuple[str, str, str], Parsed] = {}
 _MOST_KNOWN = 200_000
 
 
-def _files(tree: Tree) -> _Files:
-    entries = tree.entries()
-    settings = settings_in(tree)
-    paths = chosen(entries, settings)
-    links = [p for p in paths if entries[p].link or entries[p].mode == MODULE]
-    unread = frozenset(links)
-    names = {named(tree.prefix, p): p for p in paths if p not in unread}
-    parsed, contents = _parsed(tree, names, settings)
-
-    def read_one(file: str) -> bytes | None:
-        path = names.get(file, "")
-        return contents[path] if path in contents else tree.read([path]).get(path)
-
-    outside = tuple(_link(named(tree.prefix, p)) for p in links)
-    return _Files(parsed, frozenset(entries) - set(paths), outside, read_one)
+def _files(tree: Tree, processes: int, reading: Reading | None = None) -> _Files:
+    specs = specs_in(tree) if reading is None else reading.specs
+    readers = None if reading is None else reading.readers
+    parsed, content = _parsed(tree, specs.paths, specs.settings, processes, readers)
+    outside = tuple(_link(named(tree.prefix, p)) for p in specs.links)
+    return _Files(parsed, specs.others, outside, content)
 
 
-def _parsed(tree: Tree, names: Mapping[str, str], settings: Settings) -> tuple[dict[str, Parsed], Mapping[str, bytes]]:
-    """Some files by path in the repository, each read by itself, and the contents of those that were not known yet."""
-    entries = tree.entries()
-    keys = {file: (file, entries[p].oid, settings.namespace) for file, p in names.items()}
-    contents = tree.read(p for file, p in names.items() if keys[file] not in _KNOWN)
+def _parsed(
+    tree: Tree, paths: Mapping[str, str], settings: Settings, processes: int, readers: Readers | None = None
+) -> tuple[dict[str, Parsed], Callable[[str], bytes | None]]:
+    """Some files by path in the repository, each read by itself, and what gives the content of one."""
+    entries, namespace = tree.entries(), settings.namespace
+    keys = {file: (file, entries[p].oid, namespace) for file, p in paths.items()}
     if len(_KNOWN) > _MOST_KNOWN:
         _KNOWN.clear()
-    parsed = {}
-    for file, path in names.items():
-        found = _KNOWN.get(keys[file])
-        if found is None:
-            if path not in contents:
-                continue
-            found = parse(file, contents[path], settings.namespace)
-            if entries[path].oid:
-                _KNOWN[keys[file]] = found
-        parsed[file] = found
-    return parsed, contents
+    parsed = {file: known for file, key in keys.items() if (known := _KNOWN.get(key)) is not None}
+    if readers is None:
+        readers = Readers(tree, {file: p for file, p in paths.items() if file not in parsed}, processes)
+
+    def content(file: str) -> bytes | None:
+        return readers.content(paths[file]) if file in paths else None
+
+    for file, found in readers:
+        parsed[file] = formed(file, found, namespace, content)
+        if keys[file][1]:
+            _KNOWN[keys[file]] = parsed[file]
+    return parsed, content
 
 
 def parsed_files(tree: Tree, paths: Sequence[str], settings: Settings) -> dict[str, Parsed]:
@@ -145,19 +136,17 @@ def parsed_files(tree: Tree, paths: Sequence[str], settings: Settings) -> dict[s
         return {}
     entries = tree.entries()
     names = {named(tree.prefix, p): p for p in paths if not (entries[p].link or entries[p].mode == MODULE)}
-    parsed, _ = _parsed(tree, names, settings)
+    parsed, _ = _parsed(tree, names, settings, spreading.processes())
     return {names[file]: found for file, found in parsed.items()}
-
-
-def settings_in(tree: Tree) -> Settings:
-    """What the tree's own `trueup.yaml` says."""
-    data = tree.read([FILE]).get(FILE, b"")
-    return settings_of(data, tree.prefix.rpartition("/")[2] or tree.repository.name)
 
 
 def parse(file: str, data: bytes, namespace: str) -> Parsed:
     """One file by itself."""
-    found = read(file, data)
+    return formed(file, read(file, data), namespace, lambda _: data)
+
+
+def formed(file: str, found: Read, namespace: str, content: Callable[[str], bytes | None]) -> Parsed:
+    """The documents of a file, of which this was read; `content` gives its bytes where a place has to be found in it."""
     if found.diagnostics:
         return Parsed(diagnostics=found.diagnostics)
     documents: list[Document] = []
@@ -173,11 +162,11 @@ def parse(file: str, data: bytes, namespace: str) -> Parsed:
                 claimed.add(key)
     if not wrong:
         return Parsed(tuple(documents), values=found.values)
-    return Parsed(tuple(documents), frozenset(claimed), tuple(_located(file, data, found, wrong)))
+    close = found if found.nodes else closely(file, text_of(content(file) or b""))
+    return Parsed(tuple(documents), frozenset(claimed), tuple(_located(file, close, wrong)))
 
 
-def _located(file: str, data: bytes, found: Read, wrong: Iterable[tuple[int, list[Problem]]]) -> Iterator[Diagnostic]:
-    close = found if found.nodes else closely(file, text_of(data))
+def _located(file: str, close: Read, wrong: Iterable[tuple[int, list[Problem]]]) -> Iterator[Diagnostic]:
     if close.diagnostics:
         yield from close.diagnostics
         return

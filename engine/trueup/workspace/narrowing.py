@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 
 from trueup.load.parts import Part
+from trueup.load.specs import settings_in
 from trueup.load.trees import Tree, path_of
 from trueup.load.workspaces import FILE, Settings, chosen
 from trueup.observe.facts import known_sources
@@ -28,7 +29,7 @@ from trueup.validate import memory as memories
 from trueup.validate.cells import Cells, Ties, cells, ties
 from trueup.validate.memory import Cell, Memory, Source
 from trueup.validate.spreading import without_collector
-from trueup.validate.validation import parsed_files, settings_in
+from trueup.validate.validation import parsed_files
 from trueup.workspace import quiet
 from trueup.workspace.opening import Workspace
 from trueup.workspace.planning import Compared, InvalidSpecs, Prepared, last_applied, prepared

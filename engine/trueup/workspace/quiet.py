@@ -14,8 +14,9 @@ from typing import Any
 
 from trueup.load import cache
 from trueup.load.parts import Part
+from trueup.load.specs import settings_in
 from trueup.plan.values import Plan
-from trueup.validate.validation import parsed_files, settings_in
+from trueup.validate.validation import parsed_files
 from trueup.workspace.planning import Applied, Prepared
 from trueup_specs.core.diagnostics import Diagnostic, Severity
 from trueup_specs.core.references import Key

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, Strict
 from pydantic.alias_generators import to_camel
@@ -28,6 +30,11 @@ Quantity = Annotated[
 Scalar = str | int | float | bool | None
 
 
+@functools.cache
+def _shared(model: type[BaseModel]) -> Callable[[], BaseModel]:
+    return functools.cache(model)
+
+
 class SpecModel(BaseModel):
     """Base of the spec models: camelCase in YAML, immutable, unknown fields and silent conversions refused."""
 
@@ -43,6 +50,13 @@ class SpecModel(BaseModel):
         allow_inf_nan=False,
         defer_build=True,
     )
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: object) -> None:
+        """Lets all documents share a part that is left out: as it never changes, it need not be made anew for each."""
+        for info in cls.model_fields.values():
+            if isinstance(info.default_factory, type) and issubclass(info.default_factory, SpecModel):
+                info.default_factory = _shared(info.default_factory)
 
 
 class Metadata(SpecModel):
@@ -112,10 +126,11 @@ class Document:
     metadata: Metadata
     spec: SpecModel
     source: Source
-    links: list[object] = field(init=False, default_factory=list, compare=False, repr=False)
+    links: list[Any] = field(init=False, default_factory=list, compare=False, repr=False)
     """What `links.references` found in it; empty until it is asked."""
 
 
+@functools.lru_cache(maxsize=4096)
 def seconds(duration: str) -> float:
     """A `Duration` in seconds: `1h30m` is 5400."""
     units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}

@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import types
 import typing
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel
 
@@ -18,8 +17,7 @@ WORKSPACE_KINDS = frozenset({"Environment", "Team", "Policy", "AccessPolicy"})
 """Kinds that have no namespace."""
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(typing.NamedTuple):
     """A reference as found: the path of the string, and the key it means."""
 
     path: Path
@@ -50,7 +48,10 @@ def _node(hint: typing.Any) -> _Node | None:
                 return ("ref", mark)
         return _node(base)
     if origin in (typing.Union, types.UnionType):
-        nodes = [n for n in map(_node, typing.get_args(hint)) if n is not None]
+        options = [option for option in typing.get_args(hint) if option is not types.NoneType]
+        nodes = [n for n in map(_node, options) if n is not None]
+        if len(options) == 1:
+            return nodes[0] if nodes else None
         return ("any", tuple(nodes)) if nodes else None
     if origin in (tuple, list):
         inner = _node(typing.get_args(hint)[0])
@@ -63,45 +64,58 @@ def _node(hint: typing.Any) -> _Node | None:
     return None
 
 
-def _walk(node: _Node, value: typing.Any, path: Path) -> Iterator[tuple[Path, str, str]]:
-    if value is None:
-        return
+_Found = list[tuple[Path, str, str]]
+"""Path, kind and text of each reference."""
+
+
+def _in_model(model: BaseModel, path: Path, found: _Found) -> None:
+    """Adds the references of a model to those found. (Generators in generators would take three times as long.)"""
+    for field, alias, node in _plan(model.__class__):
+        value = getattr(model, field)
+        if value is not None:
+            _in_value(node, value, (*path, alias), found)
+
+
+def _in_value(node: _Node, value: typing.Any, path: Path, found: _Found) -> None:
     tag, inner = node
     if tag == "ref":
         if isinstance(value, str) and value not in inner.words:
-            yield path, inner.kind, value
-    elif tag == "any":
+            found.append((path, inner.kind, value))
+    elif tag == "model":
+        _in_model(value, path, found)
+    elif tag == "list":
+        for position, item in enumerate(value):
+            _in_value(inner, item, (*path, position), found)
+    elif tag == "map":
+        for name, item in value.items():
+            _in_value(inner, item, (*path, name), found)
+    else:
         for option in inner:
             if option[0] == "model" and not isinstance(value, option[1]):
                 continue
             if option[0] == "list" and not isinstance(value, tuple):
                 continue
-            yield from _walk(option, value, path)
-    elif tag == "list":
-        for position, item in enumerate(value):
-            yield from _walk(inner, item, (*path, position))
-    elif tag == "map":
-        for name, item in value.items():
-            yield from _walk(inner, item, (*path, name))
-    else:
-        for field, alias, child in _plan(value.__class__):
-            yield from _walk(child, getattr(value, field), (*path, alias))
+            if option[0] == "map" and not isinstance(value, dict):
+                continue
+            _in_value(option, value, path, found)
 
 
-def references(document: Document) -> Iterator[Link]:
+def references(document: Document) -> Sequence[Link]:
     """Every reference of a document, in the order of its fields; `owner` and `environments` included. Looked for once a document."""
     if not document.links:
         document.links.append(tuple(_references(document)))
-    return iter(typing.cast(tuple[Link, ...], document.links[0]))
+    found: tuple[Link, ...] = document.links[0]
+    return found
 
 
 def _references(document: Document) -> Iterator[Link]:
-    for part, model in (("metadata", document.metadata), ("spec", document.spec)):
-        if not _plan(type(model)):
-            continue
-        for path, kind, text in _walk(("model", type(model)), model, (part,)):
-            namespace, name = qualified(text, document.key.namespace)
-            yield Link(path, Key(kind, "" if kind in WORKSPACE_KINDS else namespace, name))
+    own = document.key.namespace
+    found: _Found = []
+    _in_model(document.metadata, ("metadata",), found)
+    _in_model(document.spec, ("spec",), found)
+    for path, kind, text in found:
+        namespace, name = qualified(text, own)
+        yield Link(path, Key(kind, "" if kind in WORKSPACE_KINDS else namespace, name))
 
 
 def referable(model: type[BaseModel], path: str = "spec") -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 _QUANTITY = re.compile(r"^(\d+(?:\.\d+)?|\.\d+)(?:([eE][+-]?\d+)|(k|[KMGTPE]i|[MGTPE]|m|u|n))?$")
@@ -14,6 +15,7 @@ _SCALE = {
 }
 
 
+@functools.lru_cache(maxsize=4096, typed=True)
 def amount(quantity: str | int | float) -> float | None:
     """The number that a quantity means (cores, bytes), or None where it is no quantity: `500m` is 0.5, `1Ki` is 1024."""
     if isinstance(quantity, (int, float)):

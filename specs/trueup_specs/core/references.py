@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, GetJsonSchemaHandler
 from pydantic_core import CoreSchema
@@ -12,9 +12,11 @@ NAME = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 """A DNS label (RFC 1123), so that a name is good in every target."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Key:
-    """What a document is called: kind, namespace (empty for kinds of the whole workspace) and name."""
+class Key(NamedTuple):
+    """What a document is called: kind, namespace (empty for kinds of the whole workspace) and name.
+
+    A tuple, since it is made and looked up more often than anything else.
+    """
 
     kind: str
     namespace: str

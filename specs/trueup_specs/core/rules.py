@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
 
 from trueup_specs.core.diagnostics import Severity
@@ -18,6 +18,7 @@ from trueup_specs.core.positions import Path
 from trueup_specs.core.references import Key, qualified
 
 S = TypeVar("S", bound=SpecModel)
+P = TypeVar("P", bound=SpecModel)
 V = TypeVar("V")
 
 
@@ -92,6 +93,32 @@ class SpecRule(Rule, Generic[S], abstract=True):
         """Yield what is wrong in `document`, whose spec is `spec`."""
 
 
+class PartRule(Rule, Generic[P], abstract=True):
+    """A rule about each part of some sort by itself, such as each step of a pipeline: equal parts of all documents are judged once.
+
+    What it finds in a part must hang on nothing but the part. Paths of findings begin at the part.
+    """
+
+    @staticmethod
+    @abstractmethod
+    def parts(spec: Any) -> Iterable[tuple[Path, P]]:
+        """The parts of a spec that the rule is about, each with its path in the document."""
+
+    @abstractmethod
+    def judge(self, part: P, /) -> Iterator[Finding]:
+        """Yield what is wrong in `part`."""
+
+    def check(self, document: Document, index: Index) -> Iterator[Finding]:
+        for path, part in self.parts(document.spec):
+            yield from (below(path, finding) for finding in self.judge(part))
+
+
+def below(path: Path, finding: Finding) -> Finding:
+    """What was found in a part that stands at a path."""
+    related = tuple((key, (*path, *place) if key is None else place, text) for key, place, text in finding.related)
+    return replace(finding, path=(*path, *finding.path), related=related)
+
+
 @dataclass(frozen=True, eq=False)
 class MemoryIndex:
     """An `Index` over documents in memory."""
@@ -137,7 +164,8 @@ def derived(index: Index, compute: Callable[[Index], V]) -> V:
         return compute(index)
     if compute not in index._derived:
         index._derived[compute] = compute(index)
-    return cast(V, index._derived[compute])
+    value: V = index._derived[compute]
+    return value
 
 
 def examples(*documents: str) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from trueup_specs.core.fitting import fits
+
 PortType = Literal["table", "model", "file", "json"]
 
 CLASSIFICATION_METRICS = ("accuracy", "f1", "precision", "recall", "roc_auc", "log_loss", "brier")
@@ -256,13 +258,16 @@ def parameter_problems(name: str, values: Mapping[str, Any]) -> Iterator[tuple[t
     Values that are `${{ params.NAME }}` fit anything: they are judged again when the run is made.
     """
 
-    def open_ended(value: object) -> bool:
-        return isinstance(value, str) and EXPRESSION.fullmatch(value) is not None
-
+    if fits(BUILTIN[name].parameters, values, _open_ended):
+        return
     for error in _judge(name).iter_errors(values):
-        if open_ended(error.instance):
+        if _open_ended(error.instance):
             continue
         yield tuple(error.absolute_path), f"The step `{name}` refuses this value: {error.message}."
+
+
+def _open_ended(value: object) -> bool:
+    return isinstance(value, str) and EXPRESSION.fullmatch(value) is not None
 
 
 def params_used(value: Any) -> Iterator[str]:

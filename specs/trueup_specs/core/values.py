@@ -1,11 +1,11 @@
-"""Values of one model inside a spec, with their paths. Called by rules that hold wherever such a value stands."""
+"""Values inside a spec: those of one model with their paths, and what several rules ask of the same one. Called by rules."""
 
 from __future__ import annotations
 
 import functools
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -13,6 +13,22 @@ from pydantic import BaseModel
 from trueup_specs.core.positions import Path
 
 M = TypeVar("M", bound=BaseModel)
+V = TypeVar("V")
+_MOST_NOTES = 100_000
+_NOTES: dict[tuple[typing.Any, int], tuple[BaseModel, typing.Any]] = {}
+"""What was computed of which model; holding the model keeps its identity its own."""
+
+
+def noted(model: M, compute: Callable[[M], V]) -> V:
+    """`compute(model)`, computed once for a model, which never changes: equal parts of many documents are one model."""
+    key = (compute, id(model))
+    known = _NOTES.get(key)
+    if known is None:
+        if len(_NOTES) >= _MOST_NOTES:
+            _NOTES.clear()
+        known = _NOTES[key] = (model, compute(model))
+    value: V = known[1]
+    return value
 
 
 @functools.cache
@@ -27,7 +43,7 @@ def _models(hint: typing.Any) -> frozenset[type[BaseModel]]:
 
 
 @functools.cache
-def _fields(model: type[BaseModel], wanted: type[BaseModel]) -> tuple[tuple[str, str], ...]:
+def fields_with(model: type[BaseModel], wanted: type[BaseModel]) -> tuple[tuple[str, str], ...]:
     """The fields of `model`, with their aliases, that can hold a `wanted`."""
     hints = typing.get_type_hints(model, include_extras=False)
     fields = model.model_fields.items()
@@ -39,7 +55,7 @@ def instances(value: object, wanted: type[M], path: Path = ()) -> Iterator[tuple
     if isinstance(value, wanted):
         yield path, value
     elif isinstance(value, BaseModel):
-        for name, alias in _fields(type(value), wanted):
+        for name, alias in fields_with(type(value), wanted):
             yield from instances(getattr(value, name), wanted, (*path, alias))
     elif isinstance(value, (tuple, list)):
         for position, item in enumerate(value):

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trueup.cli import quick
-from trueup.load import cache
+from trueup.load import cache, readers
 from trueup.load.trees import WorkingTree
 from trueup.validate import spreading
 from trueup.validate.validation import validate
@@ -142,6 +142,8 @@ def test_one_error_anywhere_is_the_same_in_every_mode(
     home = tmp_path / str(seed)
     monkeypatch.setenv("TRUEUP_HOME", str(home))
     monkeypatch.setattr(spreading, "FEWEST", 5)
+    monkeypatch.setattr(readers, "FEWEST", 5)
+    monkeypatch.setattr(readers, "CHUNK", 4)
     files = write(folder)
     assert not found(folder)  # what is cached now is the tree before the error
     victim = rng.choice(files)

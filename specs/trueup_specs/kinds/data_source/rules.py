@@ -192,6 +192,8 @@ def _credentials(spec: DataSourceSpec) -> Iterator[tuple[Path, str]]:
 
 
 def _password(url: str) -> bool:
+    if "@" not in url and "?" not in url:
+        return False
     try:
         parts = urlsplit(url)
         return bool(parts.password) or bool(

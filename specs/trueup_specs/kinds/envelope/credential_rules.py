@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from trueup_specs.core.envelope import Document
-from trueup_specs.core.positions import Path
-from trueup_specs.core.rules import Finding, Index, Rule
+from trueup_specs.core.envelope import SpecModel
+from trueup_specs.core.rules import Finding
+from trueup_specs.kinds.envelope.holders import HolderRule
 
 _SUSPECT_NAME = re.compile(r"pass|pwd|secret|token|key|cred|auth|conn|dsn", re.I)
 _SUSPECT_VALUE = re.compile(r"-----BEGIN|[A-Za-z0-9+/_=.-]{16}|://[^/\s]*:[^/\s]*@")
+_FIELDS = (("env", "env"), ("storage_options", "storageOptions"))
+"""Fields with the texts that processes and connections get."""
+_NOTHING: Mapping[str, object] = {}
 _DETECTORS = (
     "AWSKeyDetector",
     "AzureStorageKeyDetector",
@@ -35,7 +37,7 @@ _DETECTORS = (
 )
 
 
-class CredentialInClear(Rule):
+class CredentialInClear(HolderRule):
     """A value that looks like a credential must be given by `secretRef`."""
 
     code = "TRU1040"
@@ -64,14 +66,15 @@ class CredentialInClear(Rule):
         #                                                 ^
         """
 
-    def check(self, document: Document, index: Index) -> Iterator[Finding]:
-        for path, name, value in _values(document):
-            if isinstance(value, str) and (kind := credential(name, value)):
-                yield Finding(
-                    path,
-                    f"The value of {name!r} looks like a credential ({kind}).",
-                    fix="Take it out of the file and of Git's history, change it, and name it by `secretRef: {store, name}`.",
-                )
+    def judge(self, part: SpecModel) -> Iterator[Finding]:
+        for field, alias in _FIELDS:
+            for name, value in getattr(part, field, _NOTHING).items():
+                if isinstance(value, str) and (kind := credential(name, value)):
+                    yield Finding(
+                        (alias, name),
+                        f"The value of {name!r} looks like a credential ({kind}).",
+                        fix="Take it out of the file and of Git's history, change it, and name it by `secretRef: {store, name}`.",
+                    )
 
 
 def credential(name: str, value: str) -> str:
@@ -87,19 +90,3 @@ def credential(name: str, value: str) -> str:
         # One line in the form that the detector of telling names knows.
         found = sorted(s.type for s in scan_line(f'{name}: "{" ".join(value.split())}"'))
     return found[0].lower() if found else ""
-
-
-def _values(document: Document) -> Iterator[tuple[Path, str, Any]]:
-    """The texts that processes and connections get, with their paths and names."""
-    spec: Any = document.spec
-    predictor = getattr(spec, "predictor", None)
-    if predictor is not None:
-        yield from _of(("spec", "predictor", "env"), predictor.env)
-    for position, step in enumerate(getattr(spec, "steps", ())):
-        yield from _of(("spec", "steps", position, "env"), step.env)
-    if getattr(spec, "file", None) is not None:
-        yield from _of(("spec", "file", "storageOptions"), spec.file.storage_options)
-
-
-def _of(path: Path, values: Mapping[str, Any]) -> Iterator[tuple[Path, str, Any]]:
-    yield from (((*path, name), name, value) for name, value in values.items())

@@ -10,7 +10,7 @@ from trueup_specs.core.rules import Index, derived
 
 def outside(path: str) -> bool:
     """Whether a path leaves the workspace's folder, or is no relative path with forward slashes."""
-    return path.startswith(("/", "~")) or "\\" in path or ".." in PurePosixPath(path).parts
+    return path.startswith(("/", "~")) or "\\" in path or (".." in path and ".." in PurePosixPath(path).parts)
 
 
 def _folders(index: Index) -> frozenset[str]:
@@ -25,7 +25,8 @@ def _folders(index: Index) -> frozenset[str]:
 
 def normal(path: str) -> str:
     """`./data//raw/` as `data/raw`."""
-    return str(PurePosixPath(path))
+    plain = path and "//" not in path and "./" not in path and not path.endswith(("/", "/."))
+    return path if plain else str(PurePosixPath(path))
 
 
 def is_file(path: str, index: Index) -> bool:

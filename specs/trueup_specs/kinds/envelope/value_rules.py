@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from trueup_specs.core.envelope import Document, Resources, SecretRef
+from trueup_specs.core.envelope import Document, Resources, SecretRef, SpecModel
 from trueup_specs.core.positions import Path
 from trueup_specs.core.quantities import amount
 from trueup_specs.core.references import Key
 from trueup_specs.core.rules import Finding, Index, Rule
-from trueup_specs.core.values import instances
+from trueup_specs.core.values import instances, noted
 from trueup_specs.kinds.envelope.credential_rules import CredentialInClear
+from trueup_specs.kinds.envelope.holders import HolderRule, holders
 from trueup_specs.kinds.environment.spec import EnvironmentSpec
 
 _VARIABLE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
@@ -38,6 +39,14 @@ def environments_of(document: Document, index: Index) -> Iterable[str]:
     if document.metadata.environments is not None:
         return document.metadata.environments
     return sorted(environment.key.name for environment in index.of_kind("Environment"))
+
+
+def _secrets(part: SpecModel) -> tuple[tuple[Path, SecretRef], ...]:
+    return tuple(instances(part, SecretRef))
+
+
+def _resources(part: SpecModel) -> tuple[tuple[Path, Resources], ...]:
+    return tuple(instances(part, Resources))
 
 
 class SecretStoreAbsent(Rule):
@@ -74,7 +83,12 @@ class SecretStoreAbsent(Rule):
         """
 
     def check(self, document: Document, index: Index) -> Iterator[Finding]:
-        for path, secret in instances(document.spec, SecretRef, ("spec",)):
+        found = (
+            ((*path, *inner), secret)
+            for path, part in holders(document.spec)
+            for inner, secret in noted(part, _secrets)
+        )
+        for path, secret in found:
             for environment in environments_of(document, index):
                 known = stores(environment, index)
                 if known is None or secret.store in known:
@@ -88,7 +102,7 @@ class SecretStoreAbsent(Rule):
                 )
 
 
-class SecretNameEmpty(Rule):
+class SecretNameEmpty(HolderRule):
     """A `secretRef` must say the secret's name."""
 
     code = "TRU1031"
@@ -108,8 +122,8 @@ class SecretNameEmpty(Rule):
             query: SELECT * FROM orders
         """
 
-    def check(self, document: Document, index: Index) -> Iterator[Finding]:
-        for path, secret in instances(document.spec, SecretRef, ("spec",)):
+    def judge(self, part: SpecModel) -> Iterator[Finding]:
+        for path, secret in noted(part, _secrets):
             if not secret.name.strip():
                 yield Finding((*path, "name"), "The secret has no name.", fix="Write the secret's name in its store.")
 
@@ -117,7 +131,7 @@ class SecretNameEmpty(Rule):
 _FIELDS = (("cpu", "cpu"), ("memory", "memory"), ("cpu_limit", "cpuLimit"), ("memory_limit", "memoryLimit"))
 
 
-class QuantityMalformed(Rule):
+class QuantityMalformed(HolderRule):
     """CPU and memory must be Kubernetes quantities."""
 
     code = "TRU1032"
@@ -134,8 +148,8 @@ class QuantityMalformed(Rule):
         #                                                                         ^
         """
 
-    def check(self, document: Document, index: Index) -> Iterator[Finding]:
-        for path, resources in instances(document.spec, Resources, ("spec",)):
+    def judge(self, part: SpecModel) -> Iterator[Finding]:
+        for path, resources in noted(part, _resources):
             for field, alias in _FIELDS:
                 value = getattr(resources, field)
                 if value is not None and amount(value) is None:
@@ -146,7 +160,7 @@ class QuantityMalformed(Rule):
                     )
 
 
-class QuantityNotPositive(Rule):
+class QuantityNotPositive(HolderRule):
     """CPU and memory must be more than nothing, and memory at least a mebibyte."""
 
     code = "TRU1033"
@@ -159,8 +173,8 @@ class QuantityNotPositive(Rule):
         #                                                              ^
         """
 
-    def check(self, document: Document, index: Index) -> Iterator[Finding]:
-        for path, resources in instances(document.spec, Resources, ("spec",)):
+    def judge(self, part: SpecModel) -> Iterator[Finding]:
+        for path, resources in noted(part, _resources):
             for field, alias in _FIELDS:
                 value = getattr(resources, field)
                 number = None if value is None else amount(value)
@@ -174,7 +188,7 @@ class QuantityNotPositive(Rule):
                     )
 
 
-class LimitBelowRequest(Rule):
+class LimitBelowRequest(HolderRule):
     """A CPU or memory limit must not be below its request."""
 
     code = "TRU1034"
@@ -191,8 +205,8 @@ class LimitBelowRequest(Rule):
         #                                                                                ^
         """
 
-    def check(self, document: Document, index: Index) -> Iterator[Finding]:
-        for path, resources in instances(document.spec, Resources, ("spec",)):
+    def judge(self, part: SpecModel) -> Iterator[Finding]:
+        for path, resources in noted(part, _resources):
             for what in ("cpu", "memory"):
                 request, limit = getattr(resources, what), getattr(resources, f"{what}_limit")
                 if request is None or limit is None:
@@ -206,7 +220,7 @@ class LimitBelowRequest(Rule):
                     )
 
 
-class VariableName(Rule):
+class VariableName(HolderRule):
     """The name of an environment variable must be letters, digits and `_`, and not begin with a digit."""
 
     code = "TRU1035"
@@ -223,24 +237,15 @@ class VariableName(Rule):
         #                                                ^
         """
 
-    def check(self, document: Document, index: Index) -> Iterator[Finding]:
-        for path, name in _variables(document):
+    def judge(self, part: SpecModel) -> Iterator[Finding]:
+        for name in getattr(part, "env", ()):
             if not _VARIABLE.match(name):
                 yield Finding(
-                    (*path, name),
+                    ("env", name),
                     f"{name!r} is no name of an environment variable.",
                     at_key=True,
                     fix="Use letters, digits and `_`, not beginning with a digit.",
                 )
-
-
-def _variables(document: Document) -> Iterator[tuple[Path, str]]:
-    """The names of the environment variables of a Pipeline's steps or an Endpoint's predictor."""
-    predictor = getattr(document.spec, "predictor", None)
-    if predictor is not None:
-        yield from ((("spec", "predictor", "env"), name) for name in predictor.env)
-    for position, step in enumerate(getattr(document.spec, "steps", ())):
-        yield from ((("spec", "steps", position, "env"), name) for name in step.env)
 
 
 SECRET_RULES: tuple[type[Rule], ...] = (SecretStoreAbsent, SecretNameEmpty, CredentialInClear)

@@ -12,6 +12,7 @@ from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, derived
 from trueup_specs.kinds.envelope.value_rules import environments_of
 from trueup_specs.kinds.environment.extension import settings
 from trueup_specs.kinds.model.spec import ModelSpec
+from trueup_specs.kinds.pipeline.parts import StepRule
 from trueup_specs.kinds.pipeline.spec import PipelineSpec, Step
 
 
@@ -98,7 +99,7 @@ class EstimatorRefused(SpecRule[PipelineSpec]):
         return found
 
 
-class EstimatorPrivate(SpecRule[PipelineSpec]):
+class EstimatorPrivate(StepRule):
     """An estimator of scikit-learn must be a public class, as `sklearn.module.Class`."""
 
     code = "TRU1621"
@@ -121,17 +122,16 @@ class EstimatorPrivate(SpecRule[PipelineSpec]):
         #                                                ^
         """
 
-    def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
-        for position, step in enumerate(spec.steps):
-            for path, name in named(step) if step.uses in ("train", "transform") else ():
-                parts = name.split(".")
-                public = len(parts) > 2 and parts[-1][:1].isupper() and not any(p.startswith("_") for p in parts)
-                if parts[0] == "sklearn" and not public:
-                    yield Finding(
-                        ("spec", "steps", position, *path),
-                        f"{name!r} is no public class of scikit-learn.",
-                        fix="Write module and class, such as `sklearn.linear_model.LogisticRegression`.",
-                    )
+    def judge(self, step: Step) -> Iterator[Finding]:
+        for path, name in named(step) if step.uses in ("train", "transform") else ():
+            parts = name.split(".")
+            public = len(parts) > 2 and parts[-1][:1].isupper() and not any(p.startswith("_") for p in parts)
+            if parts[0] == "sklearn" and not public:
+                yield Finding(
+                    path,
+                    f"{name!r} is no public class of scikit-learn.",
+                    fix="Write module and class, such as `sklearn.linear_model.LogisticRegression`.",
+                )
 
 
 RULES: tuple[type[Rule], ...] = (EstimatorRefused, EstimatorPrivate)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from trueup_specs.core.envelope import Document
 from trueup_specs.core.positions import Path
 from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, repeated
+from trueup_specs.core.values import noted
 from trueup_specs.kinds.envelope.paths import outside
 from trueup_specs.kinds.envelope.words import instead, listed
 from trueup_specs.kinds.pipeline import ports
+from trueup_specs.kinds.pipeline.parts import StepRule
 from trueup_specs.kinds.pipeline.spec import PipelineSpec, Step
 
 _CHAIN = """
@@ -68,7 +70,7 @@ class StepUnknown(SpecRule[PipelineSpec]):
     def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
         names = {step.name for step in spec.steps}
         for position, step in enumerate(spec.steps):
-            for path, name in _named(step):
+            for path, name in noted(step, _named):
                 if name not in names:
                     yield Finding(
                         ("spec", "steps", position, *path),
@@ -77,17 +79,15 @@ class StepUnknown(SpecRule[PipelineSpec]):
                     )
 
 
-def _named(step: Step) -> Iterator[tuple[Path, str]]:
-    yield from ((("needs", number), name) for number, name in enumerate(step.needs))
-    for name, reference in step.inputs.items():
-        source = ports.source_of(reference)
-        if source:
-            yield ("inputs", name), source[0]
-    if step.when:
-        yield from ((("when",), name) for name in dict.fromkeys(n for n, _, _ in ports.read_in(step.when)))
+def _named(step: Step) -> tuple[tuple[Path, str], ...]:
+    """Every place of a step that names another."""
+    needed = ((("needs", number), name) for number, name in enumerate(step.needs))
+    given = ((("inputs", name), source[0]) for name, _, source in ports.sources(step) if source)
+    read = ((("when",), name) for name in dict.fromkeys(n for n, _, _ in ports.read_in(step.when or "")))
+    return (*needed, *given, *read)
 
 
-class NeedTwice(SpecRule[PipelineSpec]):
+class NeedTwice(StepRule):
     """`needs` must name each step once."""
 
     code = "TRU1552"
@@ -103,14 +103,13 @@ class NeedTwice(SpecRule[PipelineSpec]):
         #                                                     ^
         """
 
-    def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
-        for position, step in enumerate(spec.steps):
-            for number, _, name in repeated(step.needs):
-                yield Finding(
-                    ("spec", "steps", position, "needs", number),
-                    f"The step {step.name!r} needs {name!r} twice.",
-                    fix="Remove one of them.",
-                )
+    def judge(self, step: Step) -> Iterator[Finding]:
+        for number, _, name in repeated(step.needs):
+            yield Finding(
+                ("needs", number),
+                f"The step {step.name!r} needs {name!r} twice.",
+                fix="Remove one of them.",
+            )
 
 
 class StepCycle(SpecRule[PipelineSpec]):
@@ -131,6 +130,8 @@ class StepCycle(SpecRule[PipelineSpec]):
 
     def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
         graph = {step.name: ports.upstream(step) for step in spec.steps}
+        if _forwards(graph):
+            return
         try:
             graphlib.TopologicalSorter(graph).prepare()
         except graphlib.CycleError as error:
@@ -143,6 +144,16 @@ class StepCycle(SpecRule[PipelineSpec]):
                 f"The steps need each other in a circle: {' → '.join(ring)}.",
                 fix=f"Remove one of these needs, such as that of {members[0]!r} for {before!r}.",
             )
+
+
+def _forwards(graph: Mapping[str, Mapping[str, Path]]) -> bool:
+    """Whether each step stands below all that it needs, as in most pipelines: then there is no circle to look for."""
+    above: set[str] = set()
+    for name, needed in graph.items():
+        if not above.issuperset(needed):
+            return False
+        above.add(name)
+    return True
 
 
 class InputMalformed(SpecRule[PipelineSpec]):
@@ -162,10 +173,10 @@ class InputMalformed(SpecRule[PipelineSpec]):
         """
 
     def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
-        by_name = {step.name: step for step in spec.steps}
         for position, step in enumerate(spec.steps):
-            for name, reference in step.inputs.items():
-                if ports.source_of(reference) is None:
+            for name, reference, source in ports.sources(step):
+                if source is None:
+                    by_name = {step.name: step for step in spec.steps}
                     outputs = sorted(ports.outputs(by_name[reference])) if reference in by_name else ["output"]
                     whole = f"{reference if reference in by_name else 'step'}.{(outputs or ['output'])[0]}"
                     yield Finding(
@@ -192,22 +203,17 @@ class OutputUnknown(SpecRule[PipelineSpec]):
         """
 
     def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
-        by_name = {step.name: step for step in spec.steps}
-        for position, step in enumerate(spec.steps):
-            for name, reference in step.inputs.items():
-                source = ports.source_of(reference)
-                if source is None or source[0] not in by_name:
-                    continue
-                known = ports.outputs(by_name[source[0]])
-                if source[1] not in known:
-                    yield Finding(
-                        ("spec", "steps", position, "inputs", name),
-                        f"The step {source[0]!r} has no output {source[1]!r}.",
-                        fix=instead(source[1], known) if known else f"Declare it in `outputs` of {source[0]!r}.",
-                    )
+        for flow in ports.flows(spec):
+            if flow.type is None:
+                known = ports.outputs(flow.giver)
+                yield Finding(
+                    ("spec", "steps", flow.position, "inputs", flow.input),
+                    f"The step {flow.giver.name!r} has no output {flow.output!r}.",
+                    fix=instead(flow.output, known) if known else f"Declare it in `outputs` of {flow.giver.name!r}.",
+                )
 
 
-class InputUnknown(SpecRule[PipelineSpec]):
+class InputUnknown(StepRule):
     """A built-in step takes its own inputs only."""
 
     code = "TRU1556"
@@ -230,21 +236,20 @@ class InputUnknown(SpecRule[PipelineSpec]):
         #                                                           ^
         """
 
-    def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
-        for position, step in enumerate(spec.steps):
-            declared = ports.builtin(step)
-            for name in step.inputs if declared else ():
-                assert declared is not None
-                if name not in declared.inputs:
-                    yield Finding(
-                        ("spec", "steps", position, "inputs", name),
-                        f"The built-in step `{declared.name}` has no input {name!r}.",
-                        at_key=True,
-                        fix=instead(name, declared.inputs) if declared.inputs else "Remove it: it takes no inputs.",
-                    )
+    def judge(self, step: Step) -> Iterator[Finding]:
+        declared = ports.builtin(step)
+        for name in step.inputs if declared else ():
+            assert declared is not None
+            if name not in declared.inputs:
+                yield Finding(
+                    ("inputs", name),
+                    f"The built-in step `{declared.name}` has no input {name!r}.",
+                    at_key=True,
+                    fix=instead(name, declared.inputs) if declared.inputs else "Remove it: it takes no inputs.",
+                )
 
 
-class InputMissing(SpecRule[PipelineSpec]):
+class InputMissing(StepRule):
     """A built-in step must be given each input that it requires."""
 
     code = "TRU1557"
@@ -259,17 +264,16 @@ class InputMissing(SpecRule[PipelineSpec]):
         #                   ^
         """
 
-    def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
-        for position, step in enumerate(spec.steps):
-            declared = ports.builtin(step)
-            for name, port in declared.inputs.items() if declared else ():
-                if port.required and name not in step.inputs:
-                    yield Finding(
-                        ("spec", "steps", position, "inputs" if step.inputs else "uses"),
-                        f"The built-in step `{step.uses}` needs the input `{name}`: {port.description}",
-                        at_key=True,
-                        fix=f"Add `inputs: {{{name}: STEP.OUTPUT}}`, with a step that gives a {port.type}.",
-                    )
+    def judge(self, step: Step) -> Iterator[Finding]:
+        declared = ports.builtin(step)
+        for name, port in declared.inputs.items() if declared else ():
+            if port.required and name not in step.inputs:
+                yield Finding(
+                    ("inputs" if step.inputs else "uses",),
+                    f"The built-in step `{step.uses}` needs the input `{name}`: {port.description}",
+                    at_key=True,
+                    fix=f"Add `inputs: {{{name}: STEP.OUTPUT}}`, with a step that gives a {port.type}.",
+                )
 
 
 class PortMismatch(SpecRule[PipelineSpec]):
@@ -289,23 +293,18 @@ class PortMismatch(SpecRule[PipelineSpec]):
         """
 
     def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
-        by_name = {step.name: step for step in spec.steps}
-        for position, step in enumerate(spec.steps):
-            declared = ports.builtin(step)
-            for name, reference in step.inputs.items() if declared else ():
-                assert declared is not None
-                source = ports.source_of(reference)
-                given = ports.outputs(by_name[source[0]]).get(source[1]) if source and source[0] in by_name else None
-                port = declared.inputs.get(name)
-                if given is not None and port is not None and given != port.type:
-                    yield Finding(
-                        ("spec", "steps", position, "inputs", name),
-                        f"The input `{name}` of `{step.uses}` is a {port.type}, but {reference!r} is a {given}.",
-                        fix=f"Name an output of type {port.type}, or change the type of {reference!r}.",
-                    )
+        for flow in ports.flows(spec):
+            if flow.wanted is not None and flow.type is not None and flow.wanted != flow.type:
+                step = spec.steps[flow.position]
+                reference = step.inputs[flow.input]
+                yield Finding(
+                    ("spec", "steps", flow.position, "inputs", flow.input),
+                    f"The input `{flow.input}` of `{step.uses}` is a {flow.wanted}, but {reference!r} is a {flow.type}.",
+                    fix=f"Name an output of type {flow.wanted}, or change the type of {reference!r}.",
+                )
 
 
-class OutputDeclared(SpecRule[PipelineSpec]):
+class OutputDeclared(StepRule):
     """A built-in step must not declare outputs or metrics, since it has its own."""
 
     code = "TRU1559"
@@ -328,22 +327,21 @@ class OutputDeclared(SpecRule[PipelineSpec]):
         spec: {source: raw, schema: {properties: [{name: id, logicalType: string}]}}
         """
 
-    def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
-        for position, step in enumerate(spec.steps):
-            declared = ports.builtin(step)
-            for field in ("outputs", "metrics") if declared else ():
-                assert declared is not None
-                if getattr(step, field):
-                    own = listed(getattr(declared, field))
-                    yield Finding(
-                        ("spec", "steps", position, field),
-                        f"The built-in step `{step.uses}` has {field} of its own: {own}.",
-                        at_key=True,
-                        fix=f"Remove `{field}`.",
-                    )
+    def judge(self, step: Step) -> Iterator[Finding]:
+        declared = ports.builtin(step)
+        for field in ("outputs", "metrics") if declared else ():
+            assert declared is not None
+            if getattr(step, field):
+                own = listed(getattr(declared, field))
+                yield Finding(
+                    (field,),
+                    f"The built-in step `{step.uses}` has {field} of its own: {own}.",
+                    at_key=True,
+                    fix=f"Remove `{field}`.",
+                )
 
 
-class OutputOutside(SpecRule[PipelineSpec]):
+class OutputOutside(StepRule):
     """The path of an output must stay in the step's folder."""
 
     code = "TRU1560"
@@ -360,18 +358,17 @@ class OutputOutside(SpecRule[PipelineSpec]):
         #                                                                    ^
         """
 
-    def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
-        for position, step in enumerate(spec.steps):
-            for name, output in step.outputs.items():
-                if output.path is not None and (outside(output.path) or output.path.partition("/")[0] == ".trueup"):
-                    yield Finding(
-                        ("spec", "steps", position, "outputs", name, "path"),
-                        f"The output `{name}` is written to {output.path!r}, which is not in the step's folder.",
-                        fix="Write a relative path without `..`, and not below `.trueup`.",
-                    )
+    def judge(self, step: Step) -> Iterator[Finding]:
+        for name, output in step.outputs.items():
+            if output.path is not None and (outside(output.path) or output.path.partition("/")[0] == ".trueup"):
+                yield Finding(
+                    ("outputs", name, "path"),
+                    f"The output `{name}` is written to {output.path!r}, which is not in the step's folder.",
+                    fix="Write a relative path without `..`, and not below `.trueup`.",
+                )
 
 
-class OutputPathTwice(SpecRule[PipelineSpec]):
+class OutputPathTwice(StepRule):
     """Two outputs of a step must not share a path."""
 
     code = "TRU1561"
@@ -390,15 +387,14 @@ class OutputPathTwice(SpecRule[PipelineSpec]):
         #                      ^
         """
 
-    def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
-        for position, step in enumerate(spec.steps):
-            names = [name for name, output in step.outputs.items() if output.path is not None]
-            for place, first, path in repeated(step.outputs[name].path for name in names):
-                yield Finding(
-                    ("spec", "steps", position, "outputs", names[place], "path"),
-                    f"The outputs `{names[first]}` and `{names[place]}` are both written to {path!r}.",
-                    fix="Give each a path of its own.",
-                )
+    def judge(self, step: Step) -> Iterator[Finding]:
+        names = [name for name, output in step.outputs.items() if output.path is not None]
+        for place, first, path in repeated(step.outputs[name].path for name in names):
+            yield Finding(
+                ("outputs", names[place], "path"),
+                f"The outputs `{names[first]}` and `{names[place]}` are both written to {path!r}.",
+                fix="Give each a path of its own.",
+            )
 
 
 RULES: tuple[type[Rule], ...] = (

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from trueup_specs.core.envelope import Document
+from trueup_specs.core.positions import Path
 from trueup_specs.core.references import Key, qualified
 from trueup_specs.core.steps import BUILTIN, CLASSIFICATION_METRICS, REGRESSION_METRICS, StepType
+from trueup_specs.core.values import noted
 from trueup_specs.kinds.pipeline.spec import PipelineSpec, Step
 
 STEP_METRIC = re.compile(
@@ -24,6 +27,10 @@ def builtin(step: Step) -> StepType | None:
 
 def outputs(step: Step) -> Mapping[str, str]:
     """The outputs of a step with their types."""
+    return noted(step, _outputs)
+
+
+def _outputs(step: Step) -> Mapping[str, str]:
     declared = builtin(step)
     if declared is not None:
         return {name: port.type for name, port in declared.outputs.items()}
@@ -42,13 +49,61 @@ def read_in(condition: str) -> Iterator[tuple[str, str, str]]:
         yield found[1] or found[2], found[3] or "", found[4] or found[5] or ""
 
 
-def upstream(step: Step) -> dict[str, tuple[str | int, ...]]:
+def sources(step: Step) -> Sequence[tuple[str, str, tuple[str, str] | None]]:
+    """(input, reference, (step, output)) of each input of a step; None where the reference is of another form."""
+    return noted(step, _sources)
+
+
+def _sources(step: Step) -> Sequence[tuple[str, str, tuple[str, str] | None]]:
+    return tuple((name, reference, source_of(reference)) for name, reference in step.inputs.items())
+
+
+class Flow(NamedTuple):
+    """An input that another step of the pipeline gives."""
+
+    position: int
+    """Of the step whose input it is."""
+    input: str
+    wanted: str | None
+    """The type that a built-in step takes there."""
+    giver: Step
+    output: str
+    type: str | None
+    """What the giver's output is; None where it has no such output."""
+
+
+def flows(pipeline: PipelineSpec) -> Sequence[Flow]:
+    """Every input of a pipeline's steps that a step of it gives."""
+    return noted(pipeline, _flows)
+
+
+def _flows(pipeline: PipelineSpec) -> Sequence[Flow]:
+    by_name = {step.name: step for step in pipeline.steps}
+    return tuple(
+        Flow(position, name, wanted(step, name), giver, source[1], outputs(giver).get(source[1]))
+        for position, step in enumerate(pipeline.steps)
+        for name, _, source in sources(step)
+        if source is not None and (giver := by_name.get(source[0])) is not None
+    )
+
+
+def wanted(step: Step, name: str) -> str | None:
+    """The type of an input that a built-in step takes; None where it takes none of that name, or is no built-in step."""
+    declared = builtin(step)
+    port = declared.inputs.get(name) if declared is not None else None
+    return port.type if port is not None else None
+
+
+def upstream(step: Step) -> Mapping[str, Path]:
     """The steps that come first, each with the path within the step that says so."""
-    found: dict[str, tuple[str | int, ...]] = {}
+    return noted(step, _upstream)
+
+
+def _upstream(step: Step) -> dict[str, Path]:
+    found: dict[str, Path] = {}
     for position, name in enumerate(step.needs):
         found.setdefault(name, ("needs", position))
-    for name, reference in step.inputs.items():
-        source = source_of(reference)
+    for name, _, source in sources(step):
         if source:
             found.setdefault(source[0], ("inputs", name))
     for name, _, _ in read_in(step.when or ""):
@@ -87,8 +142,7 @@ def reads_builtin_only(steps: Sequence[Step], start: Step) -> bool:
     seen: set[str] = set()
     queue = [start]
     while queue:
-        for reference in queue.pop().inputs.values():
-            source = source_of(reference)
+        for _, _, source in sources(queue.pop()):
             step = by_name.get(source[0]) if source else None
             if step is None or builtin(step) is None:
                 return False

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from trueup_specs.core.diagnostics import Severity
-from trueup_specs.core.envelope import Document, seconds
-from trueup_specs.core.rules import Finding, Index, Rule, SpecRule
-from trueup_specs.kinds.pipeline.spec import PipelineSpec
+from trueup_specs.core.envelope import seconds
+from trueup_specs.core.rules import Finding, Rule
+from trueup_specs.kinds.pipeline.parts import StepRule
+from trueup_specs.kinds.pipeline.spec import Step
 
 
-class BackoffAboveMaximum(SpecRule[PipelineSpec]):
+class BackoffAboveMaximum(StepRule):
     """`retry.backoff` must not be above `retry.maxBackoff`."""
 
     code = "TRU1582"
@@ -27,18 +28,17 @@ class BackoffAboveMaximum(SpecRule[PipelineSpec]):
         #                                                                          ^
         """
 
-    def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
-        for position, step in enumerate(spec.steps):
-            retry = step.retry
-            if retry.model_fields_set and seconds(retry.backoff) > seconds(retry.max_backoff):
-                yield Finding(
-                    ("spec", "steps", position, "retry", "backoff"),
-                    f"The first wait, {retry.backoff}, is longer than the longest, {retry.max_backoff}.",
-                    fix="Lower `backoff`, or raise `maxBackoff`.",
-                )
+    def judge(self, step: Step) -> Iterator[Finding]:
+        retry = step.retry
+        if retry.model_fields_set and seconds(retry.backoff) > seconds(retry.max_backoff):
+            yield Finding(
+                ("retry", "backoff"),
+                f"The first wait, {retry.backoff}, is longer than the longest, {retry.max_backoff}.",
+                fix="Lower `backoff`, or raise `maxBackoff`.",
+            )
 
 
-class TimeoutZero(SpecRule[PipelineSpec]):
+class TimeoutZero(StepRule):
     """A step's `timeout` must be more than nothing."""
 
     code = "TRU1583"
@@ -55,17 +55,16 @@ class TimeoutZero(SpecRule[PipelineSpec]):
         #                                                        ^
         """
 
-    def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
-        for position, step in enumerate(spec.steps):
-            if seconds(step.timeout) == 0:
-                yield Finding(
-                    ("spec", "steps", position, "timeout"),
-                    f"The step {step.name!r} has no time to run.",
-                    fix="Write how long it may take, such as `1h`; that is also the default.",
-                )
+    def judge(self, step: Step) -> Iterator[Finding]:
+        if seconds(step.timeout) == 0:
+            yield Finding(
+                ("timeout",),
+                f"The step {step.name!r} has no time to run.",
+                fix="Write how long it may take, such as `1h`; that is also the default.",
+            )
 
 
-class RetryWithoutLimit(SpecRule[PipelineSpec]):
+class RetryWithoutLimit(StepRule):
     """`retry` without `limit` tries nothing again."""
 
     code = "TRU1584"
@@ -79,15 +78,14 @@ class RetryWithoutLimit(SpecRule[PipelineSpec]):
         #                                               ^
         """
 
-    def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
-        for position, step in enumerate(spec.steps):
-            if step.retry.model_fields_set and "limit" not in step.retry.model_fields_set:
-                yield Finding(
-                    ("spec", "steps", position, "retry"),
-                    f"The step {step.name!r} is not tried again, because `retry` has no `limit`.",
-                    at_key=True,
-                    fix="Add `limit`, or remove `retry`.",
-                )
+    def judge(self, step: Step) -> Iterator[Finding]:
+        if step.retry.model_fields_set and "limit" not in step.retry.model_fields_set:
+            yield Finding(
+                ("retry",),
+                f"The step {step.name!r} is not tried again, because `retry` has no `limit`.",
+                at_key=True,
+                fix="Add `limit`, or remove `retry`.",
+            )
 
 
 RULES: tuple[type[Rule], ...] = (BackoffAboveMaximum, TimeoutZero, RetryWithoutLimit)

@@ -6,10 +6,13 @@ import re
 from collections.abc import Iterator
 
 from trueup_specs.core.envelope import Document
+from trueup_specs.core.positions import Path
 from trueup_specs.core.references import Key, qualified
 from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, derived, examples, repeated
 from trueup_specs.core.schedules import cron_problem, known_timezone, timezone_fix
-from trueup_specs.kinds.dataset.spec import DatasetSpec
+from trueup_specs.core.steps import BUILTIN
+from trueup_specs.core.values import noted
+from trueup_specs.kinds.dataset.spec import DatasetSpec, Schema
 from trueup_specs.kinds.envelope.paths import is_file, is_folder, outside, suggestion
 from trueup_specs.kinds.envelope.reference_rules import absent
 from trueup_specs.kinds.envelope.words import instead, listed
@@ -17,7 +20,7 @@ from trueup_specs.kinds.feature_service.spec import FeatureServiceSpec
 from trueup_specs.kinds.feature_view.spec import FeatureViewSpec
 from trueup_specs.kinds.model.spec import ModelSpec
 from trueup_specs.kinds.pipeline import ports
-from trueup_specs.kinds.pipeline.spec import PipelineSpec
+from trueup_specs.kinds.pipeline.spec import PipelineSpec, Step
 from trueup_specs.kinds.pipeline.step_rules import FUNCTION
 
 DIGEST = re.compile(r"^\S+@sha256:[0-9a-f]{64}$")
@@ -215,7 +218,7 @@ class CodeMissing(SpecRule[PipelineSpec]):
     def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
         if spec.code is None:
             for position, step in enumerate(spec.steps):
-                if step.uses and FUNCTION.match(step.uses):
+                if step.uses and step.uses not in BUILTIN and FUNCTION.match(step.uses):
                     yield Finding(
                         ("spec", "steps", position, "uses"),
                         f"The step {step.name!r} uses a function, but the pipeline names no folder with code.",
@@ -409,7 +412,11 @@ def columns_of(key: Key, index: Index) -> frozenset[str] | None:
     if document is None:
         return None
     assert isinstance(document.spec, DatasetSpec)
-    return frozenset(p.name for p in document.spec.schema_.properties)
+    return noted(document.spec.schema_, _names)
+
+
+def _names(schema: Schema) -> frozenset[str]:
+    return frozenset(p.name for p in schema.properties)
 
 
 _COLUMN_FIELDS = {
@@ -418,6 +425,15 @@ _COLUMN_FIELDS = {
     "train": ("label", "features", "drop", "sampleWeight"),
     "transform": ("label", "drop"),
 }
+
+
+def _named(step: Step) -> tuple[tuple[Path, str], ...]:
+    """The columns that a built-in step names, with their paths in its `with`."""
+    found: list[tuple[Path, object]] = []
+    for field in _COLUMN_FIELDS.get(step.uses or "", ()):
+        value = step.with_.get(field)
+        found += [((field, n), v) for n, v in enumerate(value)] if isinstance(value, list) else [((field,), value)]
+    return tuple((path, text) for path, text in found if isinstance(text, str) and "${{" not in text)
 
 
 class ColumnUnknown(SpecRule[PipelineSpec]):
@@ -440,26 +456,20 @@ class ColumnUnknown(SpecRule[PipelineSpec]):
     )
 
     def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
-        named = [
-            (p, s) for p, s in enumerate(spec.steps) if any(f in s.with_ for f in _COLUMN_FIELDS.get(s.uses or "", ()))
-        ]
+        named = [(p, step, texts) for p, step in enumerate(spec.steps) if (texts := noted(step, _named))]
         known = self._columns(spec, document, index) if named else None
         if known is None:
             return
-        for position, step in named:
-            if not ports.reads_builtin_only(spec.steps, step):
+        for position, step, texts in named:
+            unknown = [(path, text) for path, text in texts if text not in known]
+            if not unknown or not ports.reads_builtin_only(spec.steps, step):
                 continue
-            for field in _COLUMN_FIELDS[step.uses or ""]:
-                value = step.with_.get(field)
-                texts = [((field,), value)] if isinstance(value, str) else []
-                texts += [((field, n), v) for n, v in enumerate(value)] if isinstance(value, list) else []  # type: ignore[misc]
-                for path, text in texts:
-                    if isinstance(text, str) and "${{" not in text and text not in known:
-                        yield Finding(
-                            ("spec", "steps", position, "with", *path),
-                            f"The rows that {step.name!r} is given have no column {text!r}.",
-                            fix=instead(text, known),
-                        )
+            for path, text in unknown:
+                yield Finding(
+                    ("spec", "steps", position, "with", *path),
+                    f"The rows that {step.name!r} is given have no column {text!r}.",
+                    fix=instead(text, known),
+                )
 
     def _columns(self, spec: PipelineSpec, document: Document, index: Index) -> frozenset[str] | None:
         """All columns that rows of the pipeline can have; None where they cannot be told."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 from collections.abc import Iterator
@@ -12,9 +11,11 @@ from trueup_specs.core.envelope import Document
 from trueup_specs.core.positions import Path
 from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, repeated
 from trueup_specs.core.steps import BUILTIN, EXPRESSION, parameter_problems, params_used
+from trueup_specs.core.values import noted
 from trueup_specs.kinds.envelope.conditions import problem
 from trueup_specs.kinds.envelope.words import instead, listed
 from trueup_specs.kinds.pipeline import ports
+from trueup_specs.kinds.pipeline.parts import StepRule
 from trueup_specs.kinds.pipeline.spec import PipelineSpec, Step
 
 FUNCTION = re.compile(r"^(?P<file>[^:]+\.py):(?P<name>[A-Za-z_][A-Za-z0-9_]*)$")
@@ -37,7 +38,7 @@ _COMMAND = """
     """
 
 
-class UsesOrRun(SpecRule[PipelineSpec]):
+class UsesOrRun(StepRule):
     """A step must have exactly one of `uses` and `run`."""
 
     code = "TRU1570"
@@ -50,21 +51,20 @@ class UsesOrRun(SpecRule[PipelineSpec]):
         #               ^
         """
 
-    def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
-        for position, step in enumerate(spec.steps):
-            if (step.uses is None) == (step.run is None):
-                both = step.uses is not None
-                yield Finding(
-                    ("spec", "steps", position, "run" if both else "name"),
-                    f"The step {step.name!r} has {'both `uses` and `run`' if both else 'neither `uses` nor `run`'}.",
-                    at_key=True,
-                    fix="Keep one of them."
-                    if both
-                    else "Add `uses` for a built-in step or a function, or `run` for a command.",
-                )
+    def judge(self, step: Step) -> Iterator[Finding]:
+        if (step.uses is None) == (step.run is None):
+            both = step.uses is not None
+            yield Finding(
+                ("run" if both else "name",),
+                f"The step {step.name!r} has {'both `uses` and `run`' if both else 'neither `uses` nor `run`'}.",
+                at_key=True,
+                fix="Keep one of them."
+                if both
+                else "Add `uses` for a built-in step or a function, or `run` for a command.",
+            )
 
 
-class UsesUnknown(SpecRule[PipelineSpec]):
+class UsesUnknown(StepRule):
     """`uses` must be a built-in step or `path/to/file.py:function`."""
 
     code = "TRU1571"
@@ -82,17 +82,16 @@ class UsesUnknown(SpecRule[PipelineSpec]):
         #                                 ^
         """
 
-    def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
-        for position, step in enumerate(spec.steps):
-            if step.uses is not None and step.uses not in BUILTIN and not FUNCTION.match(step.uses):
-                yield Finding(
-                    ("spec", "steps", position, "uses"),
-                    f"{step.uses!r} is neither a built-in step nor `path/to/file.py:function`.",
-                    fix=instead(step.uses, BUILTIN),
-                )
+    def judge(self, step: Step) -> Iterator[Finding]:
+        if step.uses is not None and step.uses not in BUILTIN and not FUNCTION.match(step.uses):
+            yield Finding(
+                ("uses",),
+                f"{step.uses!r} is neither a built-in step nor `path/to/file.py:function`.",
+                fix=instead(step.uses, BUILTIN),
+            )
 
 
-class CommandEmpty(SpecRule[PipelineSpec]):
+class CommandEmpty(StepRule):
     """`run` must be a command."""
 
     code = "TRU1572"
@@ -105,25 +104,19 @@ class CommandEmpty(SpecRule[PipelineSpec]):
         #                                  ^
         """
 
-    def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
-        for position, step in enumerate(spec.steps):
-            if step.run is None:
-                continue
-            first = step.run if isinstance(step.run, str) else (step.run[0] if step.run else "")
-            if not first.strip():
-                yield Finding(
-                    ("spec", "steps", position, "run"),
-                    f"The step {step.name!r} runs an empty command.",
-                    fix="Write a command, as text for `sh -e` or as a list of arguments.",
-                )
+    def judge(self, step: Step) -> Iterator[Finding]:
+        if step.run is None:
+            return
+        first = step.run if isinstance(step.run, str) else (step.run[0] if step.run else "")
+        if not first.strip():
+            yield Finding(
+                ("run",),
+                f"The step {step.name!r} runs an empty command.",
+                fix="Write a command, as text for `sh -e` or as a list of arguments.",
+            )
 
 
-@functools.lru_cache(maxsize=4096)
-def _refusals(name: str, values: str) -> tuple[tuple[Path, str], ...]:
-    return tuple(parameter_problems(name, json.loads(values)))
-
-
-class WithRefused(SpecRule[PipelineSpec]):
+class WithRefused(StepRule):
     """The parameters of a built-in step must be those that it takes."""
 
     code = "TRU1573"
@@ -146,22 +139,19 @@ class WithRefused(SpecRule[PipelineSpec]):
         #                                                 ^
         """
 
-    def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
-        for position, step in enumerate(spec.steps):
-            if step.uses is None or step.uses not in BUILTIN:
-                continue
-            for path, sentence in _refusals(step.uses, json.dumps(step.with_, default=str)):
-                properties = BUILTIN[step.uses].parameters["properties"]
-                unknown = not path and next((k for k in step.with_ if k not in properties), None)
-                where = (
-                    ("spec", "steps", position, "with", *path) if step.with_ else ("spec", "steps", position, "uses")
-                )
-                yield Finding(
-                    (*where, unknown) if unknown else where,
-                    f"The step `{step.uses}` has no parameter {unknown!r}." if unknown else sentence,
-                    at_key=not path,
-                    fix=instead(unknown, properties) if unknown else f"`{step.uses}` takes {listed(properties)}.",
-                )
+    def judge(self, step: Step) -> Iterator[Finding]:
+        if step.uses is None or step.uses not in BUILTIN:
+            return
+        for path, sentence in parameter_problems(step.uses, json.loads(json.dumps(step.with_, default=str))):
+            properties = BUILTIN[step.uses].parameters["properties"]
+            unknown = not path and next((k for k in step.with_ if k not in properties), None)
+            where: Path = ("with", *path) if step.with_ else ("uses",)
+            yield Finding(
+                (*where, unknown) if unknown else where,
+                f"The step `{step.uses}` has no parameter {unknown!r}." if unknown else sentence,
+                at_key=not path,
+                fix=instead(unknown, properties) if unknown else f"`{step.uses}` takes {listed(properties)}.",
+            )
 
 
 class ParameterUnknown(SpecRule[PipelineSpec]):
@@ -217,9 +207,13 @@ class ExpressionForeign(SpecRule[PipelineSpec]):
 def _texts(spec: PipelineSpec) -> Iterator[tuple[Path, str]]:
     """Every text of the steps that holds an expression, with its path."""
     for position, step in enumerate(spec.steps):
-        for field, value in (("with", step.with_), ("run", step.run), ("env", step.env)):
-            if value:
-                yield from _expressions(value, ("spec", "steps", position, field))
+        for path, text in noted(step, _texts_of):
+            yield ("spec", "steps", position, *path), text
+
+
+def _texts_of(step: Step) -> tuple[tuple[Path, str], ...]:
+    fields = (("with", step.with_), ("run", step.run), ("env", step.env))
+    return tuple(found for field, value in fields if value for found in _expressions(value, (field,)))
 
 
 def _expressions(value: object, path: Path) -> Iterator[tuple[Path, str]]:
@@ -335,7 +329,7 @@ class ParameterName(SpecRule[PipelineSpec]):
             )
 
 
-class ConditionInvalid(SpecRule[PipelineSpec]):
+class ConditionInvalid(StepRule):
     """`when` must be a CEL condition over `params` and `steps.NAME.metrics`."""
 
     code = "TRU1579"
@@ -358,15 +352,14 @@ class ConditionInvalid(SpecRule[PipelineSpec]):
         #                                            ^
         """
 
-    def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
-        for position, step in enumerate(spec.steps):
-            wrong = problem(step.when, ("params", "steps")) if step.when is not None else None
-            if wrong:
-                yield Finding(
-                    ("spec", "steps", position, "when"),
-                    wrong,
-                    fix="Write a CEL condition, such as `params.full` or `steps.train.metrics.rows > 100.0`.",
-                )
+    def judge(self, step: Step) -> Iterator[Finding]:
+        wrong = problem(step.when, ("params", "steps")) if step.when is not None else None
+        if wrong:
+            yield Finding(
+                ("when",),
+                wrong,
+                fix="Write a CEL condition, such as `params.full` or `steps.train.metrics.rows > 100.0`.",
+            )
 
 
 _IN_PARAMS = re.compile(r"\bparams(?:\.([A-Za-z_]\w*)|\[\s*[\"']([^\"']+)[\"']\s*\])")
@@ -413,7 +406,7 @@ class ConditionUnknown(SpecRule[PipelineSpec]):
                 yield f"the metric of {name!r}", metric, known
 
 
-class MetricName(SpecRule[PipelineSpec]):
+class MetricName(StepRule):
     """Metrics must be named once each, with letters, digits, `_`, `-`, `.`, `/` and spaces."""
 
     code = "TRU1581"
@@ -426,16 +419,15 @@ class MetricName(SpecRule[PipelineSpec]):
         #                                                         ^
         """
 
-    def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
-        for position, step in enumerate(spec.steps):
-            for number, name in enumerate(step.metrics):
-                if not _METRIC.match(name) or name in step.metrics[:number]:
-                    again = name in step.metrics[:number]
-                    yield Finding(
-                        ("spec", "steps", position, "metrics", number),
-                        f"The metric {name!r} is named twice." if again else f"{name!r} is no name of a metric.",
-                        fix="Remove one of them." if again else "Begin with a letter, and use letters, digits and `_`.",
-                    )
+    def judge(self, step: Step) -> Iterator[Finding]:
+        for number, name in enumerate(step.metrics):
+            if not _METRIC.match(name) or name in step.metrics[:number]:
+                again = name in step.metrics[:number]
+                yield Finding(
+                    ("metrics", number),
+                    f"The metric {name!r} is named twice." if again else f"{name!r} is no name of a metric.",
+                    fix="Remove one of them." if again else "Begin with a letter, and use letters, digits and `_`.",
+                )
 
 
 RULES: tuple[type[Rule], ...] = (

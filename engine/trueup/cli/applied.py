@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from trueup.approve.reviews import Found
 from trueup.cli import planned
-from trueup.cli.failures import DENIED, FAILURE, INVALID, LOCKED, OUTCOMES, STALE
+from trueup.cli.failures import DENIED, FAILURE, INVALID, LOCKED, NOTHING_SELECTED, OUTCOMES, STALE
 from trueup.cli.options import Form
 from trueup.cli.selection import desired_tree
 from trueup.cli.terminal import confirmed, emit, emit_json, note, progress
 from trueup.plan import saved
 from trueup.views import outcomes
-from trueup.workspace import applying, operating, permitting
+from trueup.workspace import applying, operating, permitting, vacancy
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup.workspace.planning import Prepared, prepare
 
@@ -45,6 +46,8 @@ class Ended:
     allowed: permitting.Permission = field(default_factory=permitting.Permission)
     done: applying.Applied | None = None
     """None where nothing was tried."""
+    vacant: str = ""
+    """Why there is nothing to apply anything to, as a sentence."""
 
 
 Judge = Callable[[Prepared], Found]
@@ -56,18 +59,33 @@ def apply(workspace: Workspace, request: Request, form: Form) -> int:
     return run(workspace, request, form).code
 
 
-def run(workspace: Workspace, request: Request, form: Form, judge: Judge | None = None) -> Ended:
-    """Applies an environment, with the reviews that `judge` finds as approvals."""
+def run(
+    workspace: Workspace,
+    request: Request,
+    form: Form,
+    judge: Judge | None = None,
+    tell: Callable[[Any], None] = emit_json,
+) -> Ended:
+    """Applies an environment, with the reviews that `judge` finds as approvals. `tell` takes what JSON says of it."""
     prepared = _prepared(workspace, request)
     permitting.check_state(workspace, prepared)
     if prepared.forbidden:
-        planned.show(prepared, "text" if form is Form.TEXT else "json", False)
+        if form is Form.JSON:
+            tell(planned.as_json(prepared))
+        else:
+            planned.show(prepared, "text", False)
         return Ended(INVALID, prepared)
     if request.plan_file is not None and not _fresh(request.plan_file, prepared):
         return Ended(STALE, prepared)
+    if why := vacancy.vacant(workspace, prepared):
+        if form is Form.JSON:
+            tell({"environment": request.environment, "outcome": "vacant", "reason": why})
+        note(why)
+        return Ended(NOTHING_SELECTED, prepared, vacant=why)
     reviewed = judge(prepared) if judge else None
     if prepared.plan.empty and not request.refresh and not request.rollback:
-        return Ended(_nothing(request.environment, prepared, form), prepared)
+        _nothing(request.environment, prepared, form, tell)
+        return Ended(0, prepared)
     if form is Form.TEXT:
         planned.show(prepared, "text", False)
     allowed = permitting.permission(
@@ -79,7 +97,10 @@ def run(workspace: Workspace, request: Request, form: Form, judge: Judge | None 
         break_glass=request.break_glass,
     )
     if allowed.refusals:
-        return Ended(_refused(workspace, request, prepared, allowed, form), prepared, allowed)
+        if form is Form.JSON:
+            texts = [r.text for r in allowed.refusals]
+            tell({"environment": request.environment, "outcome": "denied", "refusals": texts})
+        return Ended(_refused(workspace, request, prepared, allowed), prepared, allowed)
     if _asks(request, prepared) and not confirmed(f"Apply this to {request.environment}?", request.yes):
         return Ended(FAILURE, prepared, allowed)
     if allowed.broken is not None:
@@ -98,7 +119,9 @@ def run(workspace: Workspace, request: Request, form: Form, judge: Judge | None 
             refresh=request.refresh,
             why=request.why or request.break_glass,
         )
-    _say(workspace, request.environment, done, form)
+    _say(workspace, request.environment, done, form, tell)
+    if request.rollback and form is Form.TEXT:
+        emit(f"{request.environment} is pinned at {prepared.plan.commit[:10]} now.")
     locked = done.outcome == "failed" and all(r.locked for r in done.result.results if not r.ok)
     return Ended(LOCKED if locked else OUTCOMES[done.outcome], prepared, allowed, done)
 
@@ -123,29 +146,24 @@ def _fresh(file: Path, prepared: Prepared) -> bool:
     return not stale
 
 
-def _nothing(environment: str, prepared: Prepared, form: Form) -> int:
+def _nothing(environment: str, prepared: Prepared, form: Form, tell: Callable[[Any], None]) -> None:
     held = [s for stack in prepared.recorded.stacks.values() for s in stack.resources.values() if s.status == "held"]
     if form is Form.JSON:
-        emit_json({"environment": environment, "outcome": "nothing"})
-        return 0
+        tell({"environment": environment, "outcome": "nothing"})
+        return
     emit(f"Nothing to do: {environment} is as the specs say.")
     for resource in held:
         if resource.address.stack.environment == environment:
             emit("\n".join(outcomes.gate_lines(resource.address, resource.outputs)))
-    return 0
 
 
-def _refused(
-    workspace: Workspace, request: Request, prepared: Prepared, allowed: permitting.Permission, form: Form
-) -> int:
+def _refused(workspace: Workspace, request: Request, prepared: Prepared, allowed: permitting.Permission) -> int:
     from trueup.record.events import Event, EventKind
 
     texts = [r.text for r in allowed.refusals]
     if not prepared.plan.dirty:  # what no commit holds is nobody's proposal
         event = Event(EventKind.DENIED, request.environment, prepared.plan.commit, outcome="denied")
         workspace.ledger.append(replace(event, details={"reasons": texts}))
-    if form is Form.JSON:
-        emit_json({"environment": request.environment, "outcome": "denied", "refusals": texts})
     for refusal in allowed.refusals:
         note(f"denied: {refusal.text}" + (f" {refusal.fix}" if refusal.fix else ""))
     return max((r.code for r in allowed.refusals), default=DENIED)
@@ -158,11 +176,13 @@ def _asks(request: Request, prepared: Prepared) -> bool:
     return any(s.danger >= Danger.REPLACE and (s.holds_data or s.danger is Danger.DELETE) for s in prepared.plan.steps)
 
 
-def _say(workspace: Workspace, environment: str, done: applying.Applied, form: Form) -> None:
+def _say(
+    workspace: Workspace, environment: str, done: applying.Applied, form: Form, tell: Callable[[Any], None]
+) -> None:
     urls = operating.urls(workspace.ledger.recorded(), environment)
     if form is Form.JSON:
         found = outcomes.as_json(environment, done.outcome, done.result, done.held)
-        emit_json({**found, "entry": done.entry, "urls": urls})
+        tell({**found, "entry": done.entry, "urls": urls})
         return
     emit(outcomes.summary(environment, done.outcome, done.result, done.held))
     for name, url in sorted(urls.items()):

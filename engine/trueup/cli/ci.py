@@ -46,7 +46,8 @@ def plan(
 
     workspace = open_workspace(directory)
     joined = None if no_forge or base or head else joining.join(workspace, remote)
-    request = pulled.Request(tuple(environments or ()), base or "origin/HEAD", head or "HEAD", out)
+    asked = no_forge or bool(base or head)
+    request = pulled.Request(tuple(environments or ()), base or "origin/HEAD", head or "HEAD", out, asked)
     if joined is None:
         raise typer.Exit(pulled.printed(workspace, request))
     raise typer.Exit(pulled.told(workspace, joined, request, every))

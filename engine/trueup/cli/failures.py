@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +12,41 @@ FAILURE, CHANGES, NOTHING_SELECTED, INVALID, STALE, LOCKED, DENIED, HELD, WAITIN
 UNTOLD, NO_TOKEN, UNREACHED, UNPUSHED = range(11, 15)
 """Of jobs: done, but the forge would not take the news; no token for the forge; the forge or its Git does not answer; done, but the ledger
 could not be pushed."""
-OUTCOMES = {"nothing": 0, "done": 0, "held": HELD, "waiting": WAITING, "partly": PARTLY, "failed": FAILURE}
+INTERRUPTED = 130
+OUTCOMES = {
+    "nothing": 0,
+    "done": 0,
+    "held": HELD,
+    "waiting": WAITING,
+    "partly": PARTLY,
+    "failed": FAILURE,
+    "locked": LOCKED,
+}
+
+_GRAVITY = (
+    INTERRUPTED,
+    FAILURE,
+    PARTLY,
+    INVALID,
+    NO_TOKEN,
+    UNREACHED,
+    DENIED,
+    STALE,
+    NOTHING_SELECTED,
+    LOCKED,
+    HELD,
+    WAITING,
+    UNPUSHED,
+    UNTOLD,
+    CHANGES,
+)
+"""What outweighs what where a command has several answers."""
+
+
+def gravest(codes: Iterable[int]) -> int:
+    """The exit code of several things: a failure over a refusal, over what waits, over what was only not told, over 0."""
+    found = set(codes)
+    return next((code for code in (*_GRAVITY, *sorted(found - {0})) if code in found), 0)
 
 
 def guarded(command: Callable[[], int]) -> int:
@@ -30,7 +64,7 @@ def guarded(command: Callable[[], int]) -> int:
         return error.code
     except KeyboardInterrupt:
         note("Interrupted.")
-        return 130
+        return INTERRUPTED
     except Exception as error:
         code = _code_of(error)
         if code is None:

@@ -63,6 +63,12 @@ def plan(
     ] = None,
     live: Annotated[bool, typer.Option("--live", help="Look at what runs too, and show drift.")] = False,
     online: Annotated[bool, typer.Option("--online", help="Ask the providers through a Pulumi preview too.")] = False,
+    refresh: Annotated[
+        bool,
+        typer.Option(
+            "--refresh", help="Compare every stack with reality through its providers; with --live and --online."
+        ),
+    ] = False,
     detailed: Annotated[bool, typer.Option("--detailed", help="Show every property.")] = False,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="End with 2 where there are changes.")
@@ -77,20 +83,25 @@ def plan(
     Example: trueup plan dev
     """
     from trueup.cli import planned
-    from trueup.cli.failures import CHANGES, INVALID
+    from trueup.cli.failures import CHANGES, INVALID, NOTHING_SELECTED
     from trueup.plan import saved
+    from trueup.workspace import vacancy
     from trueup.workspace.opening import open_workspace
 
     workspace = open_workspace(directory)
+    live, online = live or refresh, online or refresh
     prepared = planned.prepare_for(workspace, environment, revision, base, live, whole=online)
-    preview = planned.preview(workspace, prepared) if online else ()
+    preview = planned.preview(workspace, prepared, refresh) if online else ()
     planned.show(prepared, output.value, detailed, preview)
     if prepared.forbidden:
         raise typer.Exit(INVALID)
+    if why := vacancy.vacant(workspace, prepared):
+        note(why)
+        raise typer.Exit(NOTHING_SELECTED)
     if out is not None:
         out.write_bytes(saved.dump(prepared.plan))
         note(f"Saved the plan to {out}: `trueup apply {environment} --plan {out}` applies exactly it.")
-    if detailed_exitcode and not prepared.plan.empty:
+    if detailed_exitcode and (not prepared.plan.empty or any(p.changed or not p.ok for p in preview)):
         raise typer.Exit(CHANGES)
 
 
@@ -228,7 +239,7 @@ def rollback(
     if bool(to) == lift:
         raise WorkspaceError("Say where to: --to REV, or --lift to follow the specs again.", 64)
     if lift:
-        operating.unpin(workspace, environment, tree_of(workspace, "HEAD").commit or "")
+        operating.lift(workspace, environment, tree_of(workspace, "HEAD").commit or "")
         note(f"{environment} follows the specs again: trueup plan {environment}.")
         return
     commit = tree_of(workspace, to).commit or ""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from trueup.approve.reviews import Found, Merge, unused
 from trueup.cli import applied
@@ -19,20 +20,23 @@ from trueup.cli.failures import (
     UNPUSHED,
     UNTOLD,
     WAITING,
+    gravest,
+    show_diagnostics,
 )
 from trueup.cli.options import Form
-from trueup.cli.terminal import note
+from trueup.cli.terminal import emit_json, note
 from trueup.forge.values import ForgeError
 from trueup.record import exchange
 from trueup.record.events import LedgerError
 from trueup.views.comments import checks, results
-from trueup.workspace import joining, merging, operating, permitting, telling
+from trueup.workspace import joining, merging, operating, permitting, telling, vacancy
 from trueup.workspace.joining import Joined
 from trueup.workspace.opening import Workspace, WorkspaceError
-from trueup.workspace.planning import Prepared
+from trueup.workspace.planning import InvalidSpecs, Prepared
 
 PAUSE = 5.0
 """Seconds between two looks at whether another apply has ended."""
+INVALID_SPECS = "The specs are not valid: the job's log has every problem with its line."
 WORDS = {
     0: "done",
     NOTHING_SELECTED: "failed",
@@ -90,8 +94,20 @@ def apply(workspace: Workspace, joined: Joined | None, request: Request) -> int:
     """Applies the environments; the exit code of the worst."""
     commit = _commit(workspace, joined, request)
     names = merging.chosen(workspace, commit, request.environments)
-    codes = [_one(Job(workspace, joined, request, name, commit)) for name in names]
-    return max(codes, key=lambda code: (code not in (0, UNTOLD), code))
+    if joined is None:
+        note(
+            "No forge is named: reviews do not count, nobody is told, and the ledger is pushed by `trueup audit sync` only."
+        )
+    done = [_one(Job(workspace, joined, request, name, commit)) for name in names]
+    left = {} if request.environments else vacancy.forgotten(workspace, names)
+    for text in left.values():
+        note(text)
+    # Where all were asked for, one that is declared in advance is said, and keeps no other from success.
+    counted = [d for d in done if request.environments or not d.vacant] or done
+    code = gravest([*(d.code for d in counted), *(PARTLY for _ in left)])
+    if request.form is Form.JSON:
+        emit_json({"commit": commit, "code": code, "environments": [d.form for d in done], "forgotten": left})
+    return code
 
 
 def _commit(workspace: Workspace, joined: Joined | None, request: Request) -> str:
@@ -109,25 +125,42 @@ def _commit(workspace: Workspace, joined: Joined | None, request: Request) -> st
     return tree_of(workspace, request.revision).commit if request.revision else tip
 
 
-def _one(job: Job) -> int:
+@dataclass(frozen=True)
+class _Done:
+    """What one environment came to."""
+
+    code: int
+    vacant: bool
+    form: dict[str, Any]
+    """The same for machines."""
+
+
+def _one(job: Job) -> _Done:
     """One environment, and what is told of it."""
     refusal, ended = "", None
+    form: dict[str, Any] = {}
     try:
-        ended = _applied(job)
+        ended = _applied(job, form.update)
         code = ended.code
         if code == 0 and ended.done is None:
             merging.advance(job.workspace, job.environment, job.commit)
     except WorkspaceError as error:
         note(f"error: {job.environment}: {error}")
         refusal, code = str(error), error.code
-    if job.joined is None:
-        return code
-    result = _result(job, code, ended, refusal)
-    pushed = _pushed(job)
-    return _tell(job, job.joined, result, code, pushed)
+    except InvalidSpecs as error:
+        show_diagnostics(error)
+        refusal, code = INVALID_SPECS, INVALID
+    if job.joined is not None:
+        result = _result(job, code, ended, refusal)
+        pushed = _pushed(job)
+        code = _tell(job, job.joined, result, code, pushed)
+    said = {"environment": job.environment, "outcome": WORDS.get(code, "failed")} | (
+        {"error": refusal} if refusal else {}
+    )
+    return _Done(code, bool(ended and ended.vacant), {**said, **form, "code": code})
 
 
-def _applied(job: Job) -> applied.Ended:
+def _applied(job: Job, tell: Callable[[Any], None]) -> applied.Ended:
     """Waits for another apply as long as it may; each try plans anew, since the other has changed what is recorded."""
     give_up = time.monotonic() + job.request.wait
     while True:
@@ -142,7 +175,7 @@ def _applied(job: Job) -> applied.Ended:
             yes=True,
             break_glass=job.request.break_glass,
         )
-        ended = applied.run(job.workspace, asked, job.request.form, job.judge)
+        ended = applied.run(job.workspace, asked, job.request.form, job.judge, tell)
         if ended.code != LOCKED or time.monotonic() + PAUSE > give_up:
             return ended
         note(f"{job.environment} is locked by another apply; trying again in {PAUSE:.0f} s.")
@@ -151,12 +184,12 @@ def _applied(job: Job) -> applied.Ended:
 
 def _result(job: Job, code: int, ended: applied.Ended | None, refusal: str) -> results.Result:
     done = ended.done if ended else None
-    nothing = ended is not None and done is None and code == 0
     refusals = [refusal] if refusal else []
     if ended is not None:
+        refusals += [ended.vacant] if ended.vacant else []
         refusals += [r.text for r in ended.allowed.refusals]
         if code == INVALID:
-            refusals.append("The specs are not valid: the job's log has every problem with its line.")
+            refusals.append(INVALID_SPECS)
         if code == DENIED:
             passed = (*job.found.passed, *unused(job.found, ended.allowed.approvals))
             refusals += [f"#{p.number}: {p.reason}" for p in passed]
@@ -164,7 +197,7 @@ def _result(job: Job, code: int, ended: applied.Ended | None, refusal: str) -> r
     return results.Result(
         job.workspace.name,
         job.environment,
-        "nothing" if nothing else done.outcome if done and code != LOCKED else WORDS.get(code, "failed"),
+        _named(ended, code),
         job.commit,
         done.result if done else None,
         done.held if done else {},
@@ -174,6 +207,15 @@ def _result(job: Job, code: int, ended: applied.Ended | None, refusal: str) -> r
         entry=done.entry if done else "",
         job=job.joined.around.job_url if job.joined else "",
     )
+
+
+def _named(ended: applied.Ended | None, code: int) -> str:
+    """What an environment's end is called (`results.SAID`)."""
+    if ended is not None and ended.vacant:
+        return "vacant"
+    if ended is not None and ended.done is not None and code != LOCKED:
+        return ended.done.outcome
+    return "nothing" if ended is not None and code == 0 else WORDS.get(code, "failed")
 
 
 def _pushed(job: Job) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from trueup.cli.options import HERE, Directory, EnvironmentName, Form, Output, Why, Yes
-from trueup.cli.terminal import confirmed, emit, emit_json, progress
+from trueup.cli.terminal import confirmed, emit, emit_json, note, progress
 
 
 def run(
@@ -69,30 +69,28 @@ def destroy(
 
     Example: trueup destroy dev
     """
-    from trueup.cli.failures import FAILURE
-    from trueup.cli.selection import opened
-    from trueup.workspace import operating
+    from trueup.cli.failures import FAILURE, NOTHING_SELECTED, OUTCOMES
+    from trueup.views import outcomes
+    from trueup.workspace import destroying
     from trueup.workspace.opening import open_workspace
 
     workspace = open_workspace(directory)
-    catalog, recorded = opened(workspace, environment)
-    count = sum(len(s.resources) for id, s in recorded.stacks.items() if id.environment == environment)
-    if not count:
-        emit(f"Nothing is applied to {environment}.")
-        return
-    if not confirmed(f"Delete the {count} resources of {environment}?", yes):
+    there = destroying.there(workspace, environment)
+    if not there.resources:
+        if output is Form.JSON:
+            emit_json({"environment": environment, "outcome": "vacant"})
+        note(f"Nothing is applied to {environment}, so nothing was destroyed.")
+        raise typer.Exit(NOTHING_SELECTED)
+    if not confirmed(f"Delete the {there.resources} resources of {environment}?", yes):
         raise typer.Exit(FAILURE)
     with progress(output) as sink:
-        results = operating.destroy(workspace, catalog, recorded, sink, why)
-    failed = [r for r in results if not r.ok]
+        done = destroying.destroy(workspace, there, sink, why)
     if output is Form.JSON:
-        emit_json({"environment": environment, "ok": not failed, "errors": {str(r.stack): r.error for r in failed}})
+        emit_json(outcomes.destroyed_json(environment, done.outcome, done.results, done.skipped, done.kept))
     else:
-        emit(
-            "\n".join(f"FAILED {r.stack}\n{r.error}" for r in failed) or f"Destroyed {environment}: {count} resources."
-        )
-    if failed:
-        raise typer.Exit(FAILURE)
+        emit(outcomes.destroyed(environment, done.outcome, done.results, done.skipped, done.kept))
+    if done.outcome != "done":
+        raise typer.Exit(OUTCOMES[done.outcome])
 
 
 def import_(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from trueup.apply.outcome import StackPreview
 from trueup.cli.failures import read_line
 from trueup.cli.selection import desired_tree, merged_tree
-from trueup.cli.terminal import emit, note
+from trueup.cli.terminal import emit, emit_json, note
 from trueup.plan import saved
 from trueup.views import plans, previews
 from trueup.views.diagnostics import render
@@ -41,11 +42,21 @@ def prepare_for(
     return prepare_narrowly(workspace, environment, tree, rules=rules)
 
 
-def preview(workspace: Workspace, prepared: Prepared) -> Sequence[StackPreview]:
-    """What Pulumi and the providers say of the touched stacks. Changes nothing; runs provider code with its credentials."""
+def preview(workspace: Workspace, prepared: Prepared, refresh: bool = False) -> Sequence[StackPreview]:
+    """What Pulumi and the providers say of the touched stacks, or of all as they really are. Changes nothing; runs provider code with its
+    credentials."""
     from trueup.workspace.previewing import preview as ask
 
-    return ask(workspace, prepared, lambda _event: None)
+    return ask(workspace, prepared, lambda _event: None, refresh)
+
+
+def as_json(prepared: Prepared, preview: Sequence[StackPreview] = ()) -> dict[str, Any]:
+    """A plan with what stands against it, for machines."""
+    value: dict[str, Any] = json.loads(saved.dump(prepared.plan))
+    value["diagnostics"] = json.loads(render(prepared.diagnostics, "json", read_line))
+    if preview:
+        value["preview"] = previews.as_json(preview)
+    return value
 
 
 def show(prepared: Prepared, form: str, detailed: bool, preview: Sequence[StackPreview] = ()) -> None:
@@ -54,11 +65,7 @@ def show(prepared: Prepared, form: str, detailed: bool, preview: Sequence[StackP
         note(render(prepared.diagnostics, "text", read_line))
     match form:
         case "json":
-            value = json.loads(saved.dump(prepared.plan))
-            value["diagnostics"] = json.loads(render(prepared.diagnostics, "json", read_line))
-            if preview:
-                value["preview"] = previews.as_json(preview)
-            emit(json.dumps(value, indent=2, ensure_ascii=False))
+            emit_json(as_json(prepared, preview))
         case "markdown":
             from trueup.views import markdown
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trueup.cli.failures import DENIED, INVALID, UNREACHED, UNTOLD
+from trueup.cli.failures import DENIED, INVALID, NOTHING_SELECTED, UNREACHED, UNTOLD, gravest
 from trueup.cli.terminal import emit, note
 from trueup.forge.values import ForgeError, PullRequest
 from trueup.plan import saved
@@ -30,10 +30,14 @@ class Request:
     base: str
     head: str
     out: Path | None = None
+    asked: bool = True
+    """Whether printing is what was asked for, and not what is left where no forge is around."""
 
 
 def printed(workspace: Workspace, request: Request) -> int:
     """The plan as Markdown on standard output; the exit code."""
+    if not request.asked:
+        note("No forge is named, so the plan is printed only: nobody is told.")
     base, head = (_commit(workspace, r) for r in (request.base, request.head))
     found = proposed.planned(
         workspace, proposed.Request(base, head, (request.base, request.head)), request.environments
@@ -56,21 +60,25 @@ def told(workspace: Workspace, joined: Joined, request: Request, every: bool) ->
         raise joining.as_problem(error) from None
     if not open_ones:
         note(f"There is no open pull request on {joined.forge.name}, so nothing was planned.")
-        return 0
+        return NOTHING_SELECTED
     codes = []
     for one in open_ones:
         out = (request.out or DEFAULT_OUT).with_suffix(f".{one.number}.md")
         codes.append(_guarded(workspace, joined, replace(request, out=out), one))
-    return max(codes, key=lambda c: (c in (UNREACHED, UNTOLD), c))
+    return gravest(codes)
 
 
 def _guarded(workspace: Workspace, joined: Joined, request: Request, one: PullRequest) -> int:
-    """One of several: what is wrong with it does not keep the others from being planned, and is no failure of the job."""
+    """One of several: what is wrong with it does not keep the others from being planned. What is told there is no failure of the job."""
     try:
         code = _told(workspace, joined, request, one)
     except WorkspaceError as error:
         note(f"#{one.number}: {error}")
-        return error.code if error.code == UNREACHED else 0
+        teller = telling.Teller(joined.forge)
+        teller.status(one.head_commit, "plan", *checks.unplanned(str(error)), joined.around.job_url)
+        for problem in teller.problems:
+            note(f"not told: {problem}")
+        return error.code
     except ForgeError as error:
         note(f"#{one.number}: {error}")
         return UNREACHED

@@ -45,7 +45,8 @@ def reconcile(
 ) -> None:
     """Keep environments as Git says: apply what is approved, and report or heal drift, as each environment says.
 
-    Ends with 0 where all is as it should be now, 2 where drift was reported, 1 where something failed, 3 to 10 as `apply` does.
+    Ends with 0 where all is as it should be now, 2 where drift was reported, 1 where something failed, 3 to 10 as `apply` does, 13 where
+    the remote could not be asked for what is new.
     Example: trueup reconcile dev prod --watch --listen 9464
     """
     from trueup.workspace.opening import WorkspaceError
@@ -63,8 +64,10 @@ def reconcile(
     if output is Form.JSON:
         emit_json([loops.as_json(turn) for turn in found])
     for turn in found if output is Form.TEXT else ():
-        emit(f"{turn.environment}: {turn.other}" if _standby(turn) else loops.text(turn))  # type: ignore[union-attr,arg-type]
-    raise typer.Exit(_code(found))
+        emit(loops.text(turn))
+    if branch.failed:
+        note("What the remote holds is not known, so this is about what was fetched before.")
+    raise typer.Exit(_code(found, unreached=bool(branch.failed)))
 
 
 def service(
@@ -144,17 +147,33 @@ def _seconds(poll: str) -> float:
     return seconds(poll)
 
 
-def _standby(found: Turn | Standing) -> bool:
-    from trueup.reconcile.values import Standing
+def _code(found: Iterable[Turn | Standing], *, unreached: bool = False) -> int:
+    """The gravest of what the turns came to."""
+    from trueup.cli.failures import UNREACHED, gravest
 
-    return isinstance(found, Standing)
+    return gravest([*map(_code_of, found), *([UNREACHED] if unreached else [])])
 
 
-def _code(found: Iterable[Turn | Standing]) -> int:
-    """The gravest of what the turns came to: a failure over a refusal over what waits over drift."""
-    from trueup.cli.failures import CHANGES, DENIED, FAILURE, HELD, INVALID, LOCKED, OUTCOMES, PARTLY, WAITING
+def _code_of(turn: Turn | Standing) -> int:
+    from trueup.cli.failures import (
+        CHANGES,
+        DENIED,
+        FAILURE,
+        INTERRUPTED,
+        INVALID,
+        LOCKED,
+        NOTHING_SELECTED,
+        OUTCOMES,
+        UNTOLD,
+    )
     from trueup.reconcile.values import Action, Standing
 
+    if isinstance(turn, Standing):
+        return turn.code or LOCKED
+    if turn.outcome:
+        return INTERRUPTED if turn.outcome == "interrupted" else OUTCOMES.get(turn.outcome, FAILURE)
+    if turn.vacant:
+        return NOTHING_SELECTED
     by_action = {
         Action.REPORT: CHANGES,
         Action.WAIT: FAILURE,
@@ -162,16 +181,8 @@ def _code(found: Iterable[Turn | Standing]) -> int:
         Action.PAUSED: DENIED,
         Action.BROKEN: INVALID,
     }
-    codes = set()
-    for turn in found:
-        if isinstance(turn, Standing):
-            codes.add(LOCKED)
-        elif turn.outcome:
-            codes.add({"locked": LOCKED, "interrupted": 130}.get(turn.outcome, OUTCOMES.get(turn.outcome, FAILURE)))
-        else:
-            codes.add(by_action.get(turn.decision.action, CHANGES if turn.drifted else 0))
-    order = (130, FAILURE, PARTLY, INVALID, DENIED, LOCKED, HELD, WAITING, CHANGES)
-    return next((code for code in order if code in codes), 0)
+    untold = UNTOLD if turn.error else 0
+    return by_action.get(turn.decision.action) or (CHANGES if turn.drifted else 0) or untold
 
 
 def serve(

@@ -40,6 +40,8 @@ def _asked(environment: str, desired: Desired, recorded: Recorded, now: float, m
     if desired.broken:
         stays = f"{recorded.commit[:10]} stays applied" if recorded.commit else "nothing is applied"
         return Decision(Action.BROKEN, (f"{at} cannot be planned, so {stays}: {desired.broken}",))
+    if desired.vacant:
+        return Decision(Action.NOTHING, (desired.vacant,))
     if not desired.changes and not desired.resumes:
         return Decision(Action.NOTHING, (f"{environment} is as {at} says.",))
     if desired.refusals:

@@ -45,6 +45,8 @@ class Desired:
     """Steps that the specs ask for."""
     resumes: int = 0
     """Steps of an approved spec that go on by themselves: a run that was waited for, new data, a trigger."""
+    vacant: str = ""
+    """Why there is nothing at all to apply, as a sentence; empty where there is something."""
     refusals: tuple[str, ...] = ()
     """What stands against the apply, as sentences."""
     drift: Literal["report", "issue", "heal"] = "report"
@@ -138,6 +140,8 @@ class Turn:
     seconds: float = 0.0
     entry: str = ""
     """The ledger's entry of what was done."""
+    vacant: bool = False
+    """Whether there was nothing at all to do anything with."""
 
     @property
     def settled(self) -> bool:
@@ -171,6 +175,8 @@ class Standing:
     """Why the last turn could not even decide; empty where it did."""
     errors: int = 0
     """Such turns in a row."""
+    code: int = 0
+    """The exit code that such a turn asks for, where it is the only one."""
     failures: int = 0
     """How often in a row what is to be done failed."""
     busy: str = ""

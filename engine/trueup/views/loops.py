@@ -43,8 +43,10 @@ def _value(value: str | int | float) -> str:
     return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
-def text(turn: Turn) -> str:
-    """A turn for people."""
+def text(turn: Turn | Standing) -> str:
+    """A turn for people; of an environment that another loop leads, or that could not be judged, that."""
+    if isinstance(turn, Standing):
+        return f"{turn.environment}: {f'Failed. {turn.error}' if turn.error else turn.other}\n"
     head = SAID[turn.decision.action]
     if turn.outcome and turn.outcome != "done":
         head = f"{'Apply' if turn.decision.action is Action.APPLY else 'Heal'}: {turn.outcome}"
@@ -60,14 +62,15 @@ def text(turn: Turn) -> str:
 def as_json(found: Turn | Standing) -> dict[str, Any]:
     """A turn for machines; of an environment that another loop leads, that."""
     if isinstance(found, Standing):
-        return {"environment": found.environment, "action": "standby", "reasons": [found.other]}
+        action = "error" if found.error else "standby"
+        return {"environment": found.environment, "action": action, "reasons": [found.error or found.other]}
     return {
         "environment": found.environment,
         "action": str(found.decision.action),
         "reasons": list(found.decision.reasons),
         "commit": found.commit,
         "applied": found.applied,
-        "outcome": found.outcome,
+        "outcome": found.outcome or ("vacant" if found.vacant else ""),
         "error": found.error,
         "drifted": list(found.drifted),
         "again": found.decision.again or None,

@@ -8,7 +8,7 @@ from typing import Any
 from trueup.apply.application import Outcome
 from trueup.apply.outcome import Event, StackResult
 from trueup.views.words import duration, plural
-from trueup_stacks.core.resources import Address
+from trueup_stacks.core.resources import Address, StackId
 
 VERBS = {"create": "created", "update": "updated", "replace": "replaced", "delete": "deleted", "import": "imported"}
 RUN, AGAIN = "trueup:run:Run", "run anew"
@@ -98,3 +98,44 @@ def _stack(result: StackResult) -> dict[str, Any]:
         for s in result.changed
     )
     return {"stack": str(result.stack), "ok": result.ok, "error": result.error, "steps": list(steps)}
+
+
+def destroyed(
+    environment: str,
+    outcome: str,
+    results: Iterable[StackResult],
+    skipped: Iterable[StackId],
+    kept: Iterable[Address],
+) -> str:
+    """What a `destroy` came to: what failed, what was not tried after it, what is kept."""
+    lines = []
+    found, left = list(results), list(skipped)
+    for failed in (r for r in found if not r.ok):
+        lines += [f"FAILED {failed.stack}", *(f"  {line}" for line in failed.error.splitlines())]
+    lines += [f"NOT TRIED {id}: what depends on it is still there" for id in left]
+    lines += [f"KEPT {a.name} ({a.type}): the real thing stays where it is" for a in kept]
+    stacks, done = plural(len(found) + len(left), "stack"), sum(r.ok for r in found)
+    said = {
+        "done": f"Destroyed {environment}: {stacks}.",
+        "partly": f"{environment} is destroyed in part, {done} of {stacks}. Run it again once what is written above is put right.",
+    }
+    nothing = f"Nothing of {environment} was destroyed. Run it again once what is written above is put right."
+    return "\n".join([*lines, said.get(outcome, nothing)])
+
+
+def destroyed_json(
+    environment: str,
+    outcome: str,
+    results: Iterable[StackResult],
+    skipped: Iterable[StackId],
+    kept: Iterable[Address],
+) -> dict[str, Any]:
+    """The same for machines."""
+    return {
+        "environment": environment,
+        "outcome": outcome,
+        "ok": outcome == "done",
+        "errors": {str(r.stack): r.error for r in results if not r.ok},
+        "skipped": [str(id) for id in skipped],
+        "kept": [str(a) for a in kept],
+    }

@@ -7,23 +7,25 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from trueup.apply import application, materials
+from trueup.apply import application, intruders, materials
 from trueup.apply.application import Outcome, Work
+from trueup.apply.cluster import ClusterError
 from trueup.apply.outcome import Event as Progress
 from trueup.apply.outcome import StackResult
 from trueup.apply.pulumi import Driver
+from trueup.apply.returning import RETURNED, Returning
 from trueup.compile.compilation import COMPILER_VERSION
 from trueup.plan.values import Step
 from trueup.record.events import Event, EventKind, Subject
 from trueup.record.outcomes import HELD, stack_update
 from trueup.record.updates import DurationUpdate
 from trueup.workspace import quiet, retiring
-from trueup.workspace.drivers import driver_of, resolver_of
-from trueup.workspace.opening import Workspace
+from trueup.workspace.drivers import cluster_of, driver_of, resolver_of
+from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup.workspace.planning import Prepared
-from trueup_stacks.core.resources import Address, Stack, StackId, outputs_of
+from trueup_stacks.core.resources import Address, Stack, StackId, Value, decode, outputs_of
 
-DONE, FAILED, WAITING, PARTLY = "done", "failed", "waiting", "partly"
+DONE, FAILED, WAITING, PARTLY, NOTHING = "done", "failed", "waiting", "partly", "nothing"
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def apply(
     `on_driver` gets the driver before anything begins, for who may want to interrupt it.
     """
     environment = prepared.catalog.environment
+    _reach(workspace, prepared)
     _export(workspace, prepared)
     recorder = _Recorder(workspace, prepared)
     driver = driver_of(workspace, prepared.catalog, on_event)
@@ -69,14 +72,18 @@ def apply(
         refreshed=everything | touched if refresh else _drifted(prepared.plan.steps),
         known={a: r.outputs for s in prepared.recorded.stacks.values() for a, r in s.resources.items()},
     )
-    result = application.run(work, driver, resolver_of(workspace, prepared), on_event, recorder.stack)
+    _take_out(workspace, prepared, on_event)
+    operator = Returning(driver, _former(prepared))
+    result = application.run(work, operator, resolver_of(workspace, prepared), on_event, recorder.stack)
     outcome = _outcome(result, recorder.held)
+    if outcome == DONE and prepared.plan.empty and not any(r.changed for r in result.results):
+        outcome = NOTHING
     entry = workspace.ledger.append(
         Event(
             EventKind.APPLIED,
             environment,
             commit=prepared.plan.commit,
-            outcome=outcome,
+            outcome=DONE if outcome == NOTHING else outcome,
             details=_details(prepared, result, why),
             subjects=_subjects(prepared),
             approvals=tuple(approvals),
@@ -90,9 +97,37 @@ def apply(
     return Applied(outcome, result, recorder.held, entry.id)
 
 
+def _reach(workspace: Workspace, prepared: Prepared) -> None:
+    """Raises WorkspaceError where the environment's cluster does not answer: nothing is begun then, and nothing recorded as failed."""
+    if prepared.catalog.settings.target != "kubernetes":
+        return
+    try:
+        cluster_of(workspace, prepared.catalog.settings).request("GET", "/version")
+    except ClusterError as error:
+        raise WorkspaceError(str(error)) from None
+
+
 def _export(workspace: Workspace, prepared: Prepared) -> None:
     values = [r.properties for r in prepared.compilation.resources()]
     materials.export(workspace.home, prepared.tree, prepared.catalog.facts.trees, materials.named_uris(values))
+
+
+def _former(prepared: Prepared) -> dict[Address, Mapping[str, Value]]:
+    """What was applied of each resource and became ready, for rollouts that have to go back."""
+    found = (r for s in prepared.recorded.stacks.values() for r in s.resources.values() if r.status == "done")
+    return {r.address: {k: decode(v) for k, v in r.properties.items()} for r in found if r.address.type in RETURNED}
+
+
+def _take_out(workspace: Workspace, prepared: Prepared, on_event: Callable[[Progress], None]) -> None:
+    """Takes out of live objects what people added by hand, which their provider would leave. What does not work is said: it stays drift."""
+    for step in prepared.plan.steps:
+        seen = prepared.sight.seen.get(step.address)
+        if step.exempt != "drift" or seen is None or not seen.intruders:
+            continue
+        try:
+            intruders.take_out(cluster_of(workspace, prepared.catalog.settings), seen.place, seen.intruders)
+        except ClusterError as error:
+            on_event(Progress(step.address.stack, "log", step.address, message=str(error)))
 
 
 def _drifted(steps: Iterable[Step]) -> frozenset[StackId]:

@@ -28,6 +28,8 @@ class Branch:
     workspace: Workspace
     revision: str = ""
     remote: str = field(default=REMOTE)
+    failed: str = ""
+    """Why the last fetch did not work, as a sentence; empty where it did, or none was tried."""
 
     @property
     def fetches(self) -> bool:
@@ -37,8 +39,10 @@ class Branch:
     def fetch(self) -> str:
         """Fetches the remote's branches, and exchanges the ledger's entries with it. Why that did not work, as a sentence; empty where it
         did, or where there is no remote."""
-        if not self.fetches:
-            return ""
+        self.failed = self._fetched() if self.fetches else ""
+        return self.failed
+
+    def _fetched(self) -> str:
         arguments = ("fetch", "--quiet", "--no-tags", "--prune", "--no-write-fetch-head", self.remote)
         if said := _patiently(self.workspace.repository, arguments):
             return f"Nothing can be fetched from {self.remote}: {said}"

@@ -76,6 +76,7 @@ class Reconciler:
             view.recorded.commit,
             drifted=view.observed.drifted,
             looked=looks,
+            vacant=bool(view.desired.vacant),
         )
         if decision.action is Action.NOTHING:
             self._remember(replace(self.memory, good=view.desired.commit))

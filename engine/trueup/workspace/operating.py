@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from trueup import places
-from trueup.apply.outcome import Event as Progress
-from trueup.apply.outcome import StackResult
 from trueup.observe.live import Sight, look
 from trueup.plan.recorded import Recorded, RecordedResource
 from trueup.plan.values import PropertyChange
-from trueup.record.events import DONE, Entry, Event, EventKind
-from trueup.record.updates import PinUpdate, StackUpdate
+from trueup.record.events import Entry, Event, EventKind
+from trueup.record.updates import PinUpdate
 from trueup.resolve.catalog import Catalog
-from trueup.workspace.drivers import driver_of, states_of
+from trueup.workspace.drivers import cluster_of, states_of
 from trueup.workspace.opening import Workspace, WorkspaceError
-from trueup_stacks.core.resources import Address, StackId
+from trueup_stacks.core.resources import Address
 
 SERVED = ("trueup:serve:Gateway", "trueup:serve:Service")
 RUN, GATE = "trueup:run:Run", "trueup:run:Gate"
@@ -49,10 +47,16 @@ class Finding:
 
 
 def sight(workspace: Workspace, catalog: Catalog, recorded: Recorded) -> Sight:
-    """The live native resources of an environment, seen without a Pulumi process."""
+    """The live resources of an environment, seen without a Pulumi process: the native ones, and those of its cluster."""
     from trueup.provider.catalogue import component
 
-    return look(workspace.home, states_of(workspace, catalog, recorded), component)
+    states = states_of(workspace, catalog, recorded)
+    found = look(workspace.home, states, component)
+    if catalog.settings.target == "kubernetes":
+        from trueup.observe import objects
+
+        found |= objects.look(states, lambda: cluster_of(workspace, catalog.settings))
+    return found
 
 
 def drift(workspace: Workspace, catalog: Catalog, recorded: Recorded) -> tuple[Finding, ...]:
@@ -71,7 +75,7 @@ def findings(seen_now: Sight, recorded: Recorded) -> tuple[Finding, ...]:
             found.append(Finding(address, "not readable", detail=seen.error))
         elif seen.live is None:
             found.append(Finding(address, "gone"))
-        elif seen.live.not_ready and statuses.get(address) not in ("held", "waiting"):
+        elif seen.live.not_ready and not seen.state and statuses.get(address) not in ("held", "waiting"):
             found.append(Finding(address, "not ready", detail=seen.live.not_ready))
     return tuple(found)
 
@@ -132,6 +136,8 @@ def _health(resource: RecordedResource, seen: Any) -> tuple[str, str]:
         return "gone", ""
     if seen.changes:
         return "drifted", ", ".join(c.path for c in seen.changes)
+    if seen.state:
+        return seen.state, seen.reason or _where(resource)
     return ("unhealthy", seen.live.not_ready) if seen.live.not_ready else ("healthy", _where(resource))
 
 
@@ -164,54 +170,6 @@ def urls(recorded: Recorded, environment: str) -> dict[str, str]:
                 for backend in route["backends"]:
                     found[f"Endpoint/{backend['name']}"] = str(base).rstrip("/") + route["path"]
     return found
-
-
-def destroy(
-    workspace: Workspace, catalog: Catalog, recorded: Recorded, on_event: Callable[[Progress], None], why: str = ""
-) -> list[StackResult]:
-    """Deletes everything of an environment, what depends on others first; what holds data is kept, as its policy says.
-
-    Raises WorkspaceError where a protected resource is in the way: nothing is deleted then.
-    """
-    stacks = {id: s for id, s in recorded.stacks.items() if id.environment == catalog.environment}
-    protected = sorted(str(a) for s in stacks.values() for a, r in s.resources.items() if r.protect)
-    if protected:
-        raise WorkspaceError(
-            f"Protected, so nothing is deleted: {', '.join(protected)}. Take the protection away first.", 7
-        )
-    driver = driver_of(workspace, catalog, on_event)
-    results = []
-    for id in destroy_order(stacks):
-        result = driver.destroy(id, on_event)
-        results.append(result)
-        gone = (
-            StackUpdate(id, destroyed=True)
-            if result.ok
-            else StackUpdate(id, removed=tuple(a for a in stacks[id].resources if a not in result.ids), digest="")
-        )
-        workspace.ledger.append(
-            Event(
-                EventKind.DESTROYED,
-                catalog.environment,
-                stack=str(id),
-                outcome=DONE if result.ok else "failed",
-                details={"why": why, "error": result.error} if result.error else {"why": why},
-            ),
-            gone,
-        )
-        if not result.ok:
-            break
-    if all(r.ok for r in results):
-        workspace.ledger.append(Event(EventKind.DESTROYED, catalog.environment, details={"why": why}))
-    return results
-
-
-LAYERS = ("serving", "model", "data", "foundation")
-
-
-def destroy_order(stacks: Any) -> list[StackId]:
-    """Layers from the outside in."""
-    return sorted(stacks, key=lambda s: (LAYERS.index(s.layer) if s.layer in LAYERS else 0, s))
 
 
 def served(workspace: Workspace, recorded: Recorded, environment: str) -> Iterator[tuple[RecordedResource, Path]]:
@@ -259,6 +217,13 @@ def pin(workspace: Workspace, environment: str, commit: str, why: str) -> Entry:
         Event(EventKind.ROLLED_BACK, environment, commit=commit, details={"why": why} if why else {}),
         PinUpdate(environment, commit),
     )
+
+
+def lift(workspace: Workspace, environment: str, commit: str) -> Entry:
+    """Lifts a pin because someone asked. Raises WorkspaceError where there is none: nothing would change."""
+    if workspace.ledger.recorded(environment, namespaces=frozenset()).pins.get(environment) is None:
+        raise WorkspaceError(f"No rollback pins {environment}, so there is nothing to lift. Nothing was done.", 3)
+    return unpin(workspace, environment, commit)
 
 
 def unpin(workspace: Workspace, environment: str, commit: str) -> Entry:

@@ -67,6 +67,11 @@ def promote(workspace: Workspace, model: str, to: str = "", version: int | None 
     choice = choose(workspace, tree, model, to, version)
     path = workspace.folder / choice.file
     old = path.read_bytes() if path.exists() else None
+    if old == choice.text.encode("utf-8"):
+        raise WorkspaceError(
+            f"{choice.file} pins version {choice.version} of {choice.model.key} for {choice.target} already, so nothing was changed.",
+            NOTHING_SELECTED,
+        )
     if old is not None and choice.file not in tree.entries():
         raise WorkspaceError(f"There is a file {choice.file} that Git ignores. Move it away first.", INVALID)
     path.write_text(choice.text, encoding="utf-8")

@@ -16,7 +16,7 @@ from trueup.load.trees import Tree
 from trueup.resolve.environments import environments
 from trueup.validate.validation import documents as read_documents
 from trueup.views.comments.values import EnvironmentPlan, PullRequestPlan, ReadLine
-from trueup.workspace import guarding, permitting, reviewing
+from trueup.workspace import guarding, permitting, reviewing, vacancy
 from trueup.workspace.narrowing import prepare_narrowly
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup.workspace.planning import InvalidSpecs, Prepared, by_key
@@ -73,13 +73,20 @@ def planned(workspace: Workspace, request: Request, names: Iterable[str] = ()) -
             f"{request.head[:10]} and {request.base[:10]} have no history in common, or the merge holds no workspace."
         )
         return Planned(_review(workspace, request, problems=(problem,)))
-    chosen = _chosen(base, merged.tree, tuple(names))
+    known, after = (tuple(environments(by_key(read_documents(t)))) for t in (base, merged.tree))
+    chosen = _chosen(known, after, tuple(names))
     try:
         prepared = tuple(prepare_narrowly(workspace, name, merged.tree, rules=base) for name in chosen)
     except InvalidSpecs as error:
         return Planned(_review(workspace, request, invalid=error.diagnostics))
-    found = tuple(_environment(workspace, request, p) for p in prepared)
-    return Planned(_review(workspace, request, environments=found), prepared)
+    review = _review(workspace, request, environments=tuple(_environment(workspace, request, p) for p in prepared))
+    added = tuple(n for n in after if n not in known)
+    return Planned(replace(review, added=added, removed=_removed(workspace, known, after)), prepared)
+
+
+def _removed(workspace: Workspace, known: tuple[str, ...], after: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+    gone = [n for n in known if n not in after]
+    return tuple((n, vacancy.count(workspace, n)) for n in gone)
 
 
 def _named(conflict: Diagnostic, request: Request) -> Diagnostic:
@@ -113,10 +120,8 @@ def _review(
     )
 
 
-def _chosen(base: Tree, merged: Tree, asked: tuple[str, ...]) -> tuple[str, ...]:
-    """The environments to plan."""
-    known = environments(by_key(read_documents(base)))
-    after = environments(by_key(read_documents(merged)))
+def _chosen(known: tuple[str, ...], after: tuple[str, ...], asked: tuple[str, ...]) -> tuple[str, ...]:
+    """The environments to plan, of those that the base branch has and those that the merge has."""
     wanted = asked or tuple(n for n in known if n in after)
     if strange := [n for n in wanted if n not in known]:
         listed = ", ".join(known) or "none"
@@ -146,6 +151,7 @@ def _environment(workspace: Workspace, request: Request, prepared: Prepared) -> 
         approved=tuple(dict.fromkeys(c.person.user for c in found.counted if c.id in used)),
         missing=_missing(workspace, prepared, allowed),
         edges=tuple(prepared.catalog.lineage.edges()),
+        vacant=vacancy.vacant(workspace, prepared),
     )
 
 

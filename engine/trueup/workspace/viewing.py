@@ -22,7 +22,7 @@ from trueup.plan.recorded import Recorded as Books
 from trueup.reconcile.values import Desired, Observed, Recorded
 from trueup.record.events import EventKind, LedgerError
 from trueup.resolve.catalog import Catalog
-from trueup.workspace import merging, operating, permitting
+from trueup.workspace import merging, operating, permitting, vacancy
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup.workspace.operating import Finding
 from trueup.workspace.planning import InvalidSpecs, Prepared, last_applied, prepare
@@ -181,6 +181,7 @@ def _planned(
             paused=settings.paused,
             changes=changes,
             resumes=resumes,
+            vacant=vacancy.vacant(workspace, prepared),
             refusals=refusals,
             drift=settings.drift.action,
             unhealable=unhealable,

@@ -13,13 +13,16 @@ import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from trueup.apply.locks import LockedError
 from trueup.reconcile import backoff
 from trueup.reconcile.values import Action, Line, Standing, Turn
 from trueup.workspace import leading, viewing
 from trueup.workspace.following import Branch
 from trueup.workspace.leading import Lease
 from trueup.workspace.looping import Reconciler
+from trueup.workspace.opening import WorkspaceError
 
+FAILED, LOCKED = 1, 6
 RECHECK = 60.0
 """Seconds after which a plan is made again though nothing is known to have changed: windows open, versions have soaked."""
 SHARE = 20
@@ -218,18 +221,28 @@ def said(turn: Turn) -> Line:
 
 
 def once(loops: Iterable[Reconciler], branch: Branch, say: Callable[[Line], None]) -> list[Turn | Standing]:
-    """One turn for each environment, looking at reality; a Standing where another loop leads. Raises what planning raises."""
+    """One turn for each environment, looking at reality; a Standing where another loop leads, or where it could not even decide: what is
+    wrong with one environment keeps no other from its turn."""
     if failed := branch.fetch():
         say(Line("fetch-failed", level="warning", fields={"reason": failed}))
-    found: list[Turn | Standing] = []
-    for loop in loops:
+    return [_one(loop, branch) for loop in loops]
+
+
+def _one(loop: Reconciler, branch: Branch) -> Turn | Standing:
+    try:
         lease = leading.lease(loop.workspace, loop.environment, branch.tip())
         if not lease.held():
-            found.append(Standing(loop.environment, other=lease.other))
-            continue
+            return Standing(loop.environment, other=lease.other)
         try:
             loop.reload()
-            found.append(loop.turn(look=True))
+            return loop.turn(look=True)
         finally:
             lease.release()
-    return found
+    except viewing.EXPECTED as error:
+        return Standing(loop.environment, error=str(error), errors=1, code=_exit_code(error))
+
+
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, WorkspaceError):
+        return error.code
+    return LOCKED if isinstance(error, LockedError) else FAILED

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from trueup.record.events import DONE, EventKind
+from trueup.views.comments import plan as comments
 from trueup.workspace import merging, operating, proposed
 from trueup.workspace.opening import WorkspaceError
 
@@ -32,6 +33,25 @@ def test_all_environments_are_planned_that_the_base_branch_has_and_the_merge_kee
         planned(churn, "main", "change", "staging")
     assert error.value.code == 3
     assert environments(planned(churn, "change", "change", "staging")) == ["staging"]
+
+
+def test_the_comment_says_which_environments_come_and_go_and_what_stays_of_them(churn: World) -> None:
+    churn.write("canary.yaml", STAGING.replace("staging", "canary"))
+    churn.commit()
+    churn.git("checkout", "-q", "-b", "change")
+    churn.write("staging.yaml", STAGING)
+    churn.git("rm", "-q", "canary.yaml")
+    churn.commit()
+
+    def where() -> str:
+        lines = comments.bodies(planned(churn, "main", "change", "dev").review)[0].splitlines()
+        return next(line for line in lines if "**Where**" in line)
+
+    assert "`staging` is new, and is planned once it is merged" in where()
+    assert "`canary` is removed" in where() and "stay" not in where(), "nothing of it was applied"
+    churn.git("checkout", "-q", "main")
+    churn.apply("canary")
+    assert "of it stay until `trueup destroy canary`" in where()
 
 
 def test_no_environment_is_no_success(churn: World) -> None:

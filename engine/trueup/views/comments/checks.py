@@ -28,7 +28,7 @@ def plan_status(environment: EnvironmentPlan) -> tuple[State, str]:
         names = ", ".join(dict.fromkeys(v.policy for v in refused))
         return State.FAILURE, plain(f"refused by policy {names}; {said}", LONGEST)
     if environment.plan.empty:
-        return State.SUCCESS, "nothing to do"
+        return State.SUCCESS, "nothing is there to plan" if environment.vacant else "nothing to do"
     if lacking := risks.missing(environment):
         more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
         return State.PENDING, plain(f"missing: {plain(lacking[0], 60)}{more}; {said}", LONGEST)
@@ -42,9 +42,15 @@ def invalid_status(review: PullRequestPlan) -> tuple[State, str]:
     return State.FAILURE, plain(f"not planned: {headlines.summary(review).removeprefix('no plan: ')}", LONGEST)
 
 
+def unplanned(problem: str) -> tuple[State, str]:
+    """The status of a pull request that could not even be looked at."""
+    return State.FAILURE, plain(f"not planned: {problem}", LONGEST)
+
+
 def result_status(result: Result) -> tuple[State, str]:
     """The status of an environment after an apply."""
-    states = {"done": State.SUCCESS, "nothing": State.SUCCESS, "waiting": State.PENDING, "denied": State.PENDING}
+    pending = dict.fromkeys(("waiting", "denied", "vacant"), State.PENDING)
+    states = {"done": State.SUCCESS, "nothing": State.SUCCESS, **pending}
     text = SAID.get(result.outcome, result.outcome)
     if result.refusals:
         text = f"{text} {result.refusals[0]}"

@@ -62,7 +62,7 @@ def _lines(review: PullRequestPlan, cap: int) -> Iterator[str]:
         return
     if review.invalid or not review.environments:
         return
-    yield f"**Where**: {_where(review.environments, cap)}"
+    yield f"**Where**: {_where(review, cap)}"
     yield f"**Risk**: {_risk(review.environments, cap)}"
     changing = [e for e in review.environments if not e.plan.empty]
     if not changing:
@@ -90,8 +90,22 @@ def listed(parts: Iterable[str], cap: int, joint: str = ", ") -> str:
     return joint.join(found[:shown]) + more
 
 
-def _where(environments: Iterable[EnvironmentPlan], cap: int) -> str:
-    return listed((f"{code(e.plan.environment, NAME)}: {risks.headline(e.plan)}" for e in environments), cap, "; ")
+def _where(review: PullRequestPlan, cap: int) -> str:
+    planned = [f"{code(e.plan.environment, NAME)}: {_state(e)}" for e in review.environments]
+    moved = [f"{code(name, NAME)} is new, and is planned once it is merged" for name in review.added]
+    moved += [f"{code(name, NAME)} is removed{_stays(name, count)}" for name, count in review.removed]
+    return listed([*moved, *planned], cap, "; ")
+
+
+def _state(environment: EnvironmentPlan) -> str:
+    return "nothing is there" if environment.vacant else risks.headline(environment.plan)
+
+
+def _stays(name: str, count: int) -> str:
+    if not count:
+        return ""
+    there = f"{plural(count, 'resource')} of it {'stays' if count == 1 else 'stay'}"
+    return f", and {WARNED} {there} until {code(f'trueup destroy {name}', NAME)}"
 
 
 def _risk(environments: tuple[EnvironmentPlan, ...], cap: int) -> str:

@@ -21,6 +21,7 @@ from trueup_stacks.core.resources import Address
 SAID = {
     "done": "Applied.",
     "nothing": "Nothing to do.",
+    "vacant": "Nothing is selected.",
     "held": "Applied as far as the gates let: a version is held.",
     "waiting": "A run goes on: apply again when it has ended.",
     "partly": "Applied in part.",
@@ -30,8 +31,18 @@ SAID = {
     "stale": "Not applied: what was approved no longer holds.",
 }
 """By outcome, as the exit codes name them."""
-_SIGNS = {"done": "✅", "nothing": "✅", "held": "⚠️", "waiting": "⏳", "denied": "⛔", "locked": "⏳", "stale": "⛔"}
+_SIGNS = {
+    "done": "✅",
+    "nothing": "✅",
+    "vacant": "⚠️",
+    "held": "⚠️",
+    "waiting": "⏳",
+    "denied": "⛔",
+    "locked": "⏳",
+    "stale": "⛔",
+}
 _NEXT = {
+    "vacant": "The environment begins with the first document that becomes a resource there.",
     "held": "What is downstream of a held version stays as it is. A new version is judged anew; nothing has to be done for the old one.",
     "waiting": "The next apply goes on from there.",
     "partly": "Put right what failed; the next apply does what is left.",
@@ -98,6 +109,7 @@ def _title(result: Result) -> str:
     said = {
         "done": f"applied to {where}",
         "nothing": f"nothing to do in {where}",
+        "vacant": f"nothing is selected in {where}",
         "held": f"applied to {where} as far as its gates let",
         "waiting": f"{where} waits for a run that goes on",
         "partly": f"applied to {where} in part",

@@ -28,6 +28,8 @@ class EnvironmentPlan:
     """The lineage, as (used, user): `tuple(prepared.catalog.lineage.edges())`. Only what the plan touches is drawn."""
     preview: tuple[StackPreview, ...] = ()
     """What the providers say, where an online plan was made."""
+    vacant: str = ""
+    """Why there is nothing to do anything with, as a sentence; empty where there is something."""
     cost: str = ""
     """Cost per month before and after, as a phrase (`120 to 180 EUR a month`); empty where it is not known."""
 
@@ -59,5 +61,9 @@ class PullRequestPlan:
     invalid: tuple[Diagnostic, ...] = ()
     problems: tuple[str, ...] = ()
     """Why no plan could be made, other than invalid specs (a merge conflict), as sentences."""
+    added: tuple[str, ...] = ()
+    """Environments that the pull request brings: they are planned once they are merged, since rules are the base branch's."""
+    removed: tuple[tuple[str, int], ...] = ()
+    """Environments that it takes away, each with how many resources of it are recorded, which stay."""
     earlier: tuple[Earlier, ...] = ()
     """Older plans, newest first: `earlier.carried(old_body, head)`."""

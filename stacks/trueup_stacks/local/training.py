@@ -153,6 +153,7 @@ def _contains(dataset: Mapping[str, Value], recorded: Mapping[str, Any]) -> bool
 
 _NOT_MEANT = frozenset(
     {
+        "pipeline",
         "environment",
         "project",
         "trackingUri",
@@ -163,24 +164,41 @@ _NOT_MEANT = frozenset(
         "owner",
         "model",
         "steps",
+        "features",
     }
 )
 
 
 def run_fingerprint(properties: Mapping[str, Value], datasets: Mapping[str, Value], data: Mapping[str, Json]) -> str:
-    """The digest of all that a run's result depends on, the same in every environment and on every machine."""
+    """The digest of all that a run's result depends on, the same in every environment and on every machine.
+
+    What a pipeline or a dataset is called is not part of it, so that a renamed one starts no run: datasets count by their place.
+    """
+    places = {text: place for place, text in enumerate(datasets)}
     meaning: dict[str, Json] = {k: encode(v) for k, v in properties.items() if k not in _NOT_MEANT}
     model = properties["model"]
     meaning["model"] = {k: v for k, v in model.items() if k != "tags"}
-    meaning["steps"] = [
-        {k: encode(v) for k, v in step.items() if k not in ("timeout", "retry", "cache")}
-        for step in properties["steps"]
+    meaning["steps"] = [_step_meaning(step, places) for step in properties["steps"]]
+    meaning["features"] = _features_meaning(properties["features"], places)
+    meaning["columns"] = [
+        [[c["name"], c["logicalType"]] for c in dataset["properties"]] for dataset in datasets.values()
     ]
-    meaning["columns"] = {
-        text: [[c["name"], c["logicalType"]] for c in dataset["properties"]] for text, dataset in datasets.items()
-    }
-    meaning["data"] = dict(data)
+    meaning["data"] = [data[text] for text in datasets]
     return fingerprint(meaning)
+
+
+def _step_meaning(step: Mapping[str, Value], places: Mapping[str, int]) -> Json:
+    meant: dict[str, Json] = {k: encode(v) for k, v in step.items() if k not in ("timeout", "retry", "cache")}
+    given = step.get("with")
+    if isinstance(given, Mapping) and given.get("dataset") in places:
+        meant["with"] = {k: encode(v) for k, v in given.items()} | {"dataset": places[given["dataset"]]}
+    return meant
+
+
+def _features_meaning(features: Mapping[str, Value] | None, places: Mapping[str, int]) -> Json:
+    if features is None:
+        return None
+    return {k: encode(v) for k, v in features.items()} | {"entityDataset": places.get(features["entityDataset"])}
 
 
 def parameters(model: ModelSpec, pipeline: PipelineSpec) -> dict[str, Any]:

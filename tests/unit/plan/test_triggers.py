@@ -81,3 +81,23 @@ def test_a_column_that_is_gone_is_an_error_whatever_the_pipeline_says(world: Wor
     world.edit("data.yaml", "      - { name: price, logicalType: integer, required: true }\n", "")
     world.commit()
     assert "TRU2101" in [d.code for d in world.prepare().diagnostics]
+
+
+def test_a_renamed_dataset_and_pipeline_start_no_run(world: World) -> None:
+    world.commit()
+    world.apply()
+    world.edit("data.yaml", "name: applications\n", "name: requests\n  movedFrom: applications\n")
+    for uses in ("load", "check"):
+        step = "      uses: {0}\n      with: {{ dataset: {1} }}"
+        world.edit("model.yaml", step.format(uses, "applications"), step.format(uses, "requests"))
+    world.edit("model.yaml", "name: training\n", "name: fitting\n  movedFrom: training\n")
+    world.edit("model.yaml", "pipeline: training", "pipeline: fitting")
+    world.commit()
+    assert starts(world) == []
+    world.apply()
+    world.edit("data.yaml", "  movedFrom: applications\n", "")
+    world.commit()
+    assert starts(world) == [], "nor does the end of the renaming, when `movedFrom` is taken out"
+    world.edit("model.yaml", "seed: 7", "seed: 8")
+    world.commit()
+    assert starts(world) == ["Model/credit/risk"]

@@ -1,36 +1,42 @@
 """`trueup validate` as commit hooks and editors run it: no library of the rest, and nothing is read where nothing changed.
 
-Returns an exit code; `cli/main.py` calls it before it imports anything.
+Returns an exit code; `cli/main.py` calls it before it imports anything. What is imported below is needed where nothing changed, too.
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
 
-from trueup.load import cache, readers, trees, workspaces
+from trueup.load import standing, workspaces
 from trueup.load.git import GitError
-from trueup.validate import spreading
-from trueup.views import diagnostics as views
-from trueup_specs.core.diagnostics import Diagnostic, Related, Severity, failed
-from trueup_specs.core.positions import Location
+from trueup.validate import kept
 
 if TYPE_CHECKING:
     from trueup.load.trees import Tree
+    from trueup_specs.core.diagnostics import Diagnostic
 
 OK, FAILURE, NOTHING_SELECTED, INVALID, USAGE_ERROR = 0, 1, 3, 4, 64
+
+
+class Options(NamedTuple):
+    """What the arguments say."""
+
+    paths: Sequence[str] = ()
+    output: Literal["text", "json", "sarif", "github"] = "text"
+    revision: str = ""
+    directory: str = "."
+    no_cache: bool = False
 
 
 def run(arguments: Sequence[str]) -> int:
     """Validates as the arguments of `trueup validate` say, prints, and gives the exit code."""
     gc.disable()  # the process is short, and what it reads it needs to its end
-    options = _parser().parse_args(list(arguments))
+    options = _options(arguments) if arguments else Options()
     if missing := [p for p in options.paths if not options.revision and not Path(p).exists()]:
         _say(f"error: There is no {missing[0]}. Name files or folders of the workspace, or none for all.")
         return NOTHING_SELECTED
@@ -41,98 +47,91 @@ def run(arguments: Sequence[str]) -> int:
             "`trueup init`."
         )
         return NOTHING_SELECTED
-    repository = workspaces.repository_of(folder)
-    if repository is None:
-        _say(f"error: The workspace {folder} is in no Git repository. Run `git init` there: specs are read from Git.")
-        return NOTHING_SELECTED
-    prefix = folder.relative_to(repository).as_posix()
     try:
-        tree = _tree(repository, "" if prefix == "." else prefix, options.revision)
-        if tree is None:
-            _say(f"error: Git has no revision {options.revision!r} here that holds the workspace.")
-            return NOTHING_SELECTED
-        return _report(tree, options)
+        return _judged(folder, options)
     except GitError as error:
         _say(f"error: Git: {error}")
         return FAILURE
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Says what is wrong with the arguments; 2, which argparse would give, means changes in a plan."""
-        self.exit(USAGE_ERROR, f"error: {message}\nTry: {self.prog} --help\n")
+def _judged(folder: Path, options: Options) -> int:
+    begun = time.perf_counter()
+    stands = standing.Asked(folder).answer()
+    if stands is None:
+        _say(f"error: The workspace {folder} is in no Git repository. Run `git init` there: specs are read from Git.")
+        return NOTHING_SELECTED
+    path = folder.relative_to(stands.repository).as_posix()
+    prefix = "" if path == "." else path
+    if stands.oid and not (options.no_cache or options.revision) and (known := kept.load(prefix, stands.oid)):
+        number, found = known
+        if not found and options.output == "text":
+            _print(_told(number, "no problems", begun))
+            return OK
+    tree = _tree(stands, prefix, options.revision)
+    if tree is None:
+        _say(f"error: Git has no revision {options.revision!r} here that holds the workspace.")
+        return NOTHING_SELECTED
+    return _report(tree, options, begun)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="trueup validate", description="Check all specs and show every problem at once.")
+def _options(arguments: Sequence[str]) -> Options:
+    import argparse
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            """Says what is wrong with the arguments; 2, which argparse would give, means changes in a plan."""
+            self.exit(USAGE_ERROR, f"error: {message}\nTry: {self.prog} --help\n")
+
+    parser = Parser(prog="trueup validate", description="Check all specs and show every problem at once.")
     parser.add_argument("paths", nargs="*", metavar="PATH", help="show only what is about these")
     parser.add_argument("--output", "-o", choices=("text", "json", "sarif", "github"), default="text")
     parser.add_argument("--revision", metavar="REV", default="")
     parser.add_argument("--directory", "-C", metavar="DIR", default=".")
     parser.add_argument("--no-cache", action="store_true", help="read everything anew")
-    return parser
+    return Options(**vars(parser.parse_args(list(arguments))))
 
 
-def _tree(repository: Path, prefix: str, revision: str) -> Tree | None:
-    return trees.revision(repository, revision, prefix) if revision else trees.WorkingTree(repository, prefix)
+def _tree(stands: standing.Standing, prefix: str, revision: str) -> Tree | None:
+    from trueup.load import trees
+
+    if revision:
+        return trees.revision(stands.repository, revision, prefix)
+    return trees.WorkingTree(stands.repository, prefix, stands.oid)
 
 
-def _report(tree: Tree, options: argparse.Namespace) -> int:
-    begun = time.perf_counter()
+def _report(tree: Tree, options: Options, begun: float) -> int:
+    from trueup.views import diagnostics as views
+    from trueup_specs.core.diagnostics import failed
+
     number, found = diagnosed(tree, cached=not options.no_cache)
     chosen = [d for d in found if _about(d, tree, options.paths)]
     lines = _Lines(tree)
     _print(views.render(chosen, options.output, lines.read))
     if options.output == "text":
-        _print(f"{number} documents, {views.counted(chosen)} ({time.perf_counter() - begun:.2f} s)\n")
+        _print(_told(number, views.counted(chosen), begun))
     return INVALID if failed(chosen) else OK
 
 
-def diagnosed(tree: Tree, *, cached: bool = True) -> tuple[int, tuple[Diagnostic, ...]]:
-    """The number of documents of a tree and what is wrong with them, from the cache where the tree is known."""
-    import msgspec
+def _told(number: int, counted: str, begun: float) -> str:
+    return f"{number} documents, {counted} ({time.perf_counter() - begun:.2f} s)\n"
 
-    key = f"{tree.prefix}\0{tree.oid}"
-    data = cache.load(key) if cached else None
-    if data is not None:
-        try:
-            return _decoded(msgspec.json.decode(data))
-        except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
-            pass
+
+def diagnosed(tree: Tree, *, cached: bool = True) -> kept.Found:
+    """The number of documents of a tree and what is wrong with them, from the cache where the tree is known."""
+    known = kept.load(tree.prefix, tree.oid) if cached else None
+    if known is not None:
+        return known
+    from trueup.load import readers
+    from trueup.validate import spreading
+
     reading = readers.begun(tree, spreading.processes())  # while this process imports what judges
     from trueup.validate.validation import validate
 
-    found = validate(tree, reading=reading)
+    validated = validate(tree, reading=reading)
+    found = (len(validated.documents), validated.diagnostics)
     if cached:
-        with suppress(UnicodeEncodeError):  # a file whose name is no text
-            cache.store(key, msgspec.json.encode([len(found.documents), [_encoded(d) for d in found.diagnostics]]))
-    return len(found.documents), found.diagnostics
-
-
-def _encoded(diagnostic: Diagnostic) -> list[Any]:
-    d = diagnostic
-    related = [[_place(r.location), r.message] for r in d.related]
-    return [d.code, d.severity.value, d.summary, _place(d.location), d.detail, related, d.fix]
-
-
-def _place(location: Location) -> list[Any]:
-    return [location.file, location.line, location.column]
-
-
-def _decoded(value: Any) -> tuple[int, tuple[Diagnostic, ...]]:
-    number, items = value
-    return int(number), tuple(
-        Diagnostic(
-            code,
-            Severity(severity),
-            summary,
-            Location(*place),
-            detail,
-            tuple(Related(Location(*p), message) for p, message in related),
-            fix,
-        )
-        for code, severity, summary, place, detail, related, fix in items
-    )
+        kept.store(tree.prefix, tree.oid, found)
+    return found
 
 
 def _about(diagnostic: Diagnostic, tree: Tree, paths: Sequence[str]) -> bool:

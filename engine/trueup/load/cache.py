@@ -9,7 +9,9 @@ import hashlib
 import os
 import sys
 import time
+from collections.abc import Iterator
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 
 from trueup import places
@@ -57,22 +59,21 @@ def _folders(package: str) -> list[Path]:
     here = Path(__file__).resolve().parents[1]
     if name == "trueup":
         return [here / rest]
-    import importlib.util
-
-    found = importlib.util.find_spec(name)
-    return [Path(p) for p in (found.submodule_search_locations or ())] if found else []
+    return [Path(p) for p in import_module(name).__path__]
 
 
 def _state(folder: Path) -> bytes:
     """Names, sizes and times of the modules of a folder: reading them all would cost more than it saves."""
-    found = []
-    for place, folders, files in os.walk(folder):
-        folders[:] = sorted(f for f in folders if f != "__pycache__")
-        for name in sorted(files):
-            if name.endswith(".py"):
-                status = Path(place, name).stat()
-                found.append(f"{name} {status.st_size} {status.st_mtime_ns}")
-    return "\n".join(found).encode()
+    return "\n".join(sorted(_modules(str(folder)))).encode()
+
+
+def _modules(folder: str) -> Iterator[str]:
+    for entry in os.scandir(folder):
+        if entry.name.endswith(".py"):
+            status = entry.stat()
+            yield f"{entry.path} {status.st_size} {status.st_mtime_ns}"
+        elif "." not in entry.name and entry.name != "__pycache__" and entry.is_dir():
+            yield from _modules(entry.path)
 
 
 def path_of(key: str) -> Path:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -71,12 +70,39 @@ def attempt(
     folder: Path, *arguments: str, stdin: bytes | None = None, variables: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     """A git command, whatever it came to, with more `variables` than the usual. Raises GitError where there is no Git."""
-    command = ["git", "-c", "core.quotepath=off", *INERT, "-C", str(folder), *arguments]
     try:
         env = {**environment(), **(variables or {})}
-        return subprocess.run(command, input=stdin, capture_output=True, env=env, check=False)
+        return subprocess.run(_command(folder, arguments), input=stdin, capture_output=True, env=env, check=False)
     except FileNotFoundError:
         raise GitError(_ABSENT) from None
+
+
+def started(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """A git command that goes on beside this process; what it complains about is dropped. Raises GitError where there is no Git."""
+    try:
+        return subprocess.Popen(
+            _command(folder, arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment(),
+        )
+    except FileNotFoundError:
+        raise GitError(_ABSENT) from None
+
+
+def several(folder: Path, questions: Iterable[Iterable[str]]) -> list[bytes]:
+    """The outputs of git commands that look at the same time. Raises GitError where one fails."""
+    asked = [tuple(question) for question in questions]
+    processes = [started(folder, *question) for question in asked]
+    outputs = [process.communicate()[0] for process in processes]
+    if any(process.returncode for process in processes):
+        return [run(folder, *question) for question in asked]  # asked again, for Git's own words
+    return outputs
+
+
+def _command(folder: Path, arguments: Iterable[str]) -> list[str]:
+    return ["git", "-c", "core.quotepath=off", *INERT, "-C", str(folder), *arguments]
 
 
 def fetch(folder: Path, remote: str, *refspecs: str, options: Iterable[str] = ()) -> None:
@@ -98,6 +124,8 @@ def fetch(folder: Path, remote: str, *refspecs: str, options: Iterable[str] = ()
 
 def _batch(folder: Path, wanted: bytes) -> bytes:
     """What `git cat-file` says of objects: asked by a file, since a pipe to ask and a pipe to answer take turns thousands of times."""
+    import tempfile
+
     command = ["git", "-C", str(folder), "cat-file", "--batch", "--buffer"]
     with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as errors:
         asked.write(wanted)

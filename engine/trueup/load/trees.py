@@ -180,6 +180,9 @@ def revision(repository: Path, rev: str, prefix: str) -> Revision | None:
 class WorkingTree(_Listed):
     """The files as they lie there: what Git tracks or would track; ignored files do not count."""
 
+    known: str = ""
+    """The id of the folder's tree in the commit that is checked out, where it is known that all files lie as they do there."""
+
     def entries(self) -> Mapping[str, Entry]:
         return self._entries
 
@@ -189,19 +192,14 @@ class WorkingTree(_Listed):
 
     @cached_property
     def _entries(self) -> dict[str, Entry]:
-        pathspec = self.prefix or "."
-        tracked = git.run(self.repository, "ls-files", "-s", "-z", "--", pathspec)
-        changed = set(_paths(git.run(self.repository, "ls-files", "-m", "-d", "-z", "--", pathspec)))
+        asked = [("-s",), *(() if self.known else (("-m", "-d"), ("-o", "--exclude-standard")))]
+        tracked, *rest = git.several(self.repository, [("ls-files", *a, "-z", "--", self.prefix or ".") for a in asked])
         found: dict[str, Entry] = {}
-        for record in tracked.split(b"\0"):
-            if record:
-                head, _, raw = record.partition(b"\t")
-                mode, oid, _ = head.decode().split()
-                path = raw.decode("utf-8", "surrogateescape")
-                found[path] = Entry(mode, oid)
-        for path in changed | set(
-            _paths(git.run(self.repository, "ls-files", "-o", "--exclude-standard", "-z", "--", pathspec))
-        ):
+        for record in tracked.decode("utf-8", "surrogateescape").split("\0")[:-1]:
+            head, _, path = record.partition("\t")
+            mode, oid, _ = head.split(" ")
+            found[path] = Entry(mode, oid)
+        for path in {path for output in rest for path in _paths(output)}:
             entry = self._on_disk(path)
             found.pop(path, None)
             if entry is not None:
@@ -242,7 +240,7 @@ class WorkingTree(_Listed):
     @cached_property
     def oid(self) -> str:
         """The id that the workspace's folder would have as a tree object."""
-        return self.tree_oid("") or ""
+        return self.known or self.tree_oid("") or ""
 
     @cached_property
     def dirty(self) -> bool:

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from trueup.load import git
-from trueup.load.yaml import read
 
 FILE = "trueup.yaml"
+_EVERY = ("**/*.yaml", "**/*.yml")
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What `trueup.yaml` says, as far as reading needs it; the document itself is validated like any other."""
 
     name: str
     namespace: str = "default"
-    include: tuple[str, ...] = ("**/*.yaml", "**/*.yml")
+    include: tuple[str, ...] = _EVERY
     exclude: tuple[str, ...] = ()
 
 
@@ -47,6 +45,8 @@ def name_of(folder: Path) -> str:
 
 def settings_of(data: bytes, fallback: str) -> Settings:
     """The settings in the bytes of a `trueup.yaml`; defaults for whatever is not as it should be."""
+    from trueup.load.yaml import read
+
     values = read(FILE, data).values
     document = next((v for v in values if isinstance(v, dict) and v.get("kind") == "Workspace"), {})
     metadata, spec = _map(document.get("metadata")), _map(document.get("spec"))
@@ -54,7 +54,7 @@ def settings_of(data: bytes, fallback: str) -> Settings:
     return Settings(
         name if isinstance(name, str) and name else fallback,
         namespace if isinstance(namespace, str) else "default",
-        _texts(spec.get("include")) or Settings.include,
+        _texts(spec.get("include")) or _EVERY,
         _texts(spec.get("exclude")),
     )
 
@@ -70,13 +70,13 @@ def _texts(value: Any) -> tuple[str, ...]:
 def chosen(paths: Iterable[str], settings: Settings) -> list[str]:
     """The paths that are specs, sorted."""
     include, exclude = (tuple(map(_matcher, patterns)) for patterns in (settings.include, settings.exclude))
-    default = settings.include == Settings.include
+    default = settings.include == _EVERY
     return sorted(
         p
         for p in paths
         if (p.endswith((".yaml", ".yml")) if default else any(m(p) for m in include))
         and not any(m(p) for m in exclude)
-        and not any(part.startswith(".") for part in p.split("/"))
+        and not (p.startswith(".") or "/." in p)
     )
 
 

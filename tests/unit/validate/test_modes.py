@@ -156,6 +156,38 @@ def test_one_error_anywhere_is_the_same_in_every_mode(
     assert all(d.location.line > 0 and d.summary.endswith((".", "?")) for d in cold)
 
 
+def test_nothing_that_was_kept_is_told_after_a_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    monkeypatch.setenv("TRUEUP_HOME", str(tmp_path / "home"))
+    files = write(tmp_path / "w")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false"]
+    monkeypatch.chdir(tmp_path / "w")
+
+    def told() -> tuple[int, str]:
+        code = quick.run([])
+        return code, capfdbinary.readouterr().out.decode().partition(" (")[0]
+
+    def commit() -> None:
+        subprocess.run([*git, "add", "-A"], check=True)
+        subprocess.run([*git, "commit", "-q", "-m", "as it lies"], check=True)
+
+    right = (0, "32 documents, no problems")
+    assert told() == right  # no commit yet
+    commit()
+    with monkeypatch.context() as blind:
+        blind.setattr("trueup.load.trees.WorkingTree.entries", None)  # what is known is told without a look at any file
+        assert told() == told() == right
+    text = files[0].read_text()
+    files[0].write_text(text.replace("source-0", "source-x"))
+    code, said = told()
+    assert code == 4 and "There is no DataSource 'source-0'" in said
+    commit()
+    assert told()[0] == 4
+    files[0].write_text(text)
+    assert told() == right
+
+
 def test_a_cache_file_that_is_damaged_is_read_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRUEUP_HOME", str(tmp_path / "home"))
     files = write(tmp_path / "w")

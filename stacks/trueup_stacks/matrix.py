@@ -20,7 +20,7 @@ from trueup_stacks.targets import TARGETS
 
 README = Path(__file__).parent / "README.md"
 _INTERNAL = ("Environment", "Team", "Policy", "AccessPolicy", "Overlay", "Workspace")
-"""Kinds that steer Trueup and become resources of no target."""
+"""Kinds that steer Trueup; a target that makes something of them is shown, and the others lack nothing."""
 _HEAD = """# Targets
 
 The compiler's second half: each target is a table from kinds to pure functions, from a document to Pulumi resources as data.
@@ -97,12 +97,13 @@ def mark(support: KindSupport, path: str) -> tuple[str, str]:
 def document() -> str:
     """The README."""
     targets = list(TARGETS.values())
-    return _HEAD + "".join(_section(kind, targets) for kind in sorted(KINDS) if kind not in _INTERNAL)
+    used = [kind for kind in sorted(KINDS) if kind not in _INTERNAL or any(kind in t.kinds for t in targets)]
+    return _HEAD + "".join(_section(kind, targets) for kind in used)
 
 
 def _section(kind: str, targets: Sequence[Target]) -> str:
     having = [t for t in targets if kind in t.kinds]
-    lacking = [f"`{t.name}`" for t in targets if kind not in t.kinds]
+    lacking = [f"`{t.name}`" for t in targets if kind not in t.kinds and kind not in _INTERNAL]
     lines = [
         f"\n## {kind}\n",
         f"\n| field | {' | '.join(t.name for t in having)} |\n",

@@ -77,11 +77,16 @@ def _is_custom(token: str) -> bool:
     """Whether a Kubernetes token is of a custom resource, which no class of the SDK stands for."""
     if not token.startswith("kubernetes:"):
         return False
+    return not has_class(token) and "." in token.split(":")[1]
+
+
+def has_class(token: str) -> bool:
+    """Whether an installed SDK has a class for the type."""
     try:
         resource_class(token)
     except UnknownType:
-        return "." in token.split(":")[1]
-    return False
+        return False
+    return True
 
 
 def _custom(token: str) -> Constructor:

@@ -10,12 +10,13 @@ from graphlib import CycleError, TopologicalSorter
 from trueup.compile.fields import refused, unhonoured
 from trueup.resolve.catalog import Catalog
 from trueup_specs.core.diagnostics import Diagnostic, Severity
+from trueup_specs.core.envelope import Document
 from trueup_specs.core.positions import Location
 from trueup_specs.core.references import Key
 from trueup_stacks.core.resources import Address, Resource, Stack, StackId
 from trueup_stacks.targets import TARGETS
 
-COMPILER_VERSION = "1"
+COMPILER_VERSION = "2"
 """Raised when the same specs compile to other resources."""
 
 
@@ -72,6 +73,8 @@ def compile_catalog(catalog: Catalog) -> Compilation:
                 diagnostics.extend(refusals)
                 stopped.add(document.key)
                 continue
+            if why := support.omits(document, catalog):
+                diagnostics.append(_omitted(document, why, catalog))
             emitted.by_document[document.key] = tuple(support.emit(document, catalog, emitted))
     diagnostics.extend(_not_supported(catalog, frozenset(target.kinds)))
     diagnostics.extend(_unpromoted(catalog, emitted, stopped))
@@ -146,6 +149,15 @@ def _elsewhere(kind: str, number: int, reason: str, catalog: Catalog) -> Diagnos
         Severity.NOTE,
         f"{documents} become nothing in environment {catalog.environment!r} (target {catalog.settings.target!r}): {reason}.",
         _location(catalog, Key("Environment", "", catalog.environment)),
+    )
+
+
+def _omitted(document: Document, reason: str, catalog: Catalog) -> Diagnostic:
+    return Diagnostic(
+        "TRU2008",
+        Severity.NOTE,
+        f"{document.key} becomes nothing in environment {catalog.environment!r} (target {catalog.settings.target!r}): {reason}.",
+        Location(document.source.file),
     )
 
 

@@ -117,6 +117,15 @@ def accept(document: Document, catalog: Catalog) -> Iterable[Refusal]:
     return ()
 
 
+Omits = Callable[[Document, Catalog], str]
+"""Why one document becomes nothing on a target, as a clause; empty where it becomes something."""
+
+
+def omit_nothing(document: Document, catalog: Catalog) -> str:
+    """Every document becomes something, or says itself why not."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class KindSupport:
     """How a target supports one kind: the function, and the fields that it does not honour."""
@@ -129,6 +138,8 @@ class KindSupport:
     """Asked first: what it refuses is not emitted."""
     elsewhere: str = ""
     """Why the kind becomes nothing on this target although it may be there, as a clause; a note at plan says so."""
+    omits: Omits = omit_nothing
+    """Asked of each document; a note at plan says what it answers."""
 
 
 def nothing(document: Document, catalog: Catalog, compiled: Compiled) -> Iterable[Resource]:

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from trueup_specs.core.envelope import Document
-from trueup_stacks.core.resources import Options, Value
-from trueup_stacks.core.targets import Catalog
+from trueup_specs.kinds.environment.cluster import Cluster
+from trueup_stacks.core.resources import Address, Options, Resource, StackId, Value
+from trueup_stacks.core.targets import Catalog, address_of
+from trueup_stacks.kubernetes import tokens
 from trueup_stacks.local.naming import former
 
 LAYER = "serving"
+FOUNDATION = "foundation"
+ENVIRONMENT = "trueup/environment"
+"""The label of the namespaces that Trueup keeps, and the annotation of every object."""
+
+
+def cluster(catalog: Catalog) -> Cluster:
+    """The environment's cluster; an empty one where it says nothing."""
+    return catalog.settings.cluster or Cluster()
 
 
 def namespace(document: Document, catalog: Catalog) -> str:
-    """The cluster's namespace of a document. It is the platform's to make: Trueup does not."""
-    cluster = catalog.settings.cluster
-    return f"{cluster.namespace_prefix if cluster else ''}{document.key.namespace}"
+    """The cluster's namespace of a document."""
+    return f"{cluster(catalog).namespace_prefix}{document.key.namespace}"
+
+
+def home(namespace: str, catalog: Catalog) -> tuple[Address, ...]:
+    """The Namespace of a namespace of the specs, which must be there first; nothing where the platform makes it."""
+    if not cluster(catalog).namespaces.manage:
+        return ()
+    return (Address(StackId(catalog.environment, namespace, FOUNDATION), tokens.NAMESPACE, namespace),)
 
 
 def selector(document: Document) -> dict[str, str]:
@@ -21,31 +39,57 @@ def selector(document: Document) -> dict[str, str]:
     return {"app.kubernetes.io/name": document.key.name, "app.kubernetes.io/component": "predictor"}
 
 
-def metadata(document: Document, catalog: Catalog, description: str = "") -> dict[str, Value]:
-    """An object's metadata, with the marks of who owns it."""
+def labels(document: Document, catalog: Catalog, component: str = "predictor") -> dict[str, str]:
+    """Kubernetes' recommended labels; they mark whose the object is."""
+    return {
+        "app.kubernetes.io/name": document.key.name,
+        "app.kubernetes.io/instance": document.key.name,
+        "app.kubernetes.io/component": component,
+        "app.kubernetes.io/part-of": catalog.project,
+        "app.kubernetes.io/managed-by": "trueup",
+    }
+
+
+def metadata(
+    document: Document, catalog: Catalog, *, name: str = "", component: str = "predictor", where: str = ""
+) -> dict[str, Value]:
+    """An object's metadata, with the marks of who owns it. `where` is its namespace where it is not the document's."""
     annotations = {
         "trueup/document": str(document.key),
-        "trueup/environment": catalog.environment,
+        ENVIRONMENT: catalog.environment,
         "trueup/owner": document.metadata.owner or "",
-        "trueup/description": description,
+        "trueup/description": str(getattr(document.spec, "description", "")),
     }
     return {
-        "name": document.key.name,
-        "namespace": namespace(document, catalog),
-        "labels": {
-            **document.metadata.labels,
-            **selector(document),
-            "app.kubernetes.io/part-of": catalog.project,
-            "app.kubernetes.io/managed-by": "trueup",
-        },
+        "name": name or document.key.name,
+        "namespace": where or namespace(document, catalog),
+        "labels": {**document.metadata.labels, **labels(document, catalog, component)},
         "annotations": {k: v for k, v in annotations.items() if v},
     }
 
 
-def options(document: Document, catalog: Catalog, token: str) -> Options:
+def options(document: Document, catalog: Catalog, token: str, suffix: str = "") -> Options:
     """`metadata` holds the namespace, whose change replaces the object, beside labels, whose change does not."""
     return Options(
         retain=document.metadata.deletion_policy == "retain",
-        moved_from=former(document, catalog, LAYER, token),
+        moved_from=former(document, catalog, LAYER, token, suffix),
         maybe_immutable=frozenset({"metadata"}),
+    )
+
+
+def resource(
+    document: Document,
+    catalog: Catalog,
+    token: str,
+    properties: Mapping[str, Value],
+    after: tuple[Resource, ...] = (),
+    suffix: str = "",
+) -> Resource:
+    """An object of a document, named like it, in its namespace and in the serving stack."""
+    return Resource(
+        address_of(document, catalog, LAYER, token, suffix),
+        {"metadata": metadata(document, catalog, name=document.key.name + suffix), **properties},
+        document.key,
+        (*home(document.key.namespace, catalog), *(r.address for r in after)),
+        options(document, catalog, token, suffix),
     )

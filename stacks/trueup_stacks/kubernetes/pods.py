@@ -1,40 +1,61 @@
-"""The pods of an endpoint: one container with KServe's model server, under the restricted Pod Security Standard."""
+"""The pods of an endpoint: where they stand, and under which rights (the restricted Pod Security Standard)."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from trueup_specs.core.envelope import Document, EnvValue, Resources, SecretKeyRef, seconds
-from trueup_specs.kinds.endpoint.spec import EndpointSpec, Probe
+from trueup_specs.core.envelope import Document, seconds
+from trueup_specs.kinds.endpoint.spec import EndpointSpec
 from trueup_stacks.core.resources import Value
 from trueup_stacks.core.targets import Catalog
 from trueup_stacks.kubernetes import naming
-from trueup_stacks.local.naming import registered_name, tracking_uri
+from trueup_stacks.kubernetes.containers import container
 
-PORT = 8080
-"""The HTTP port of KServe's model server."""
+_USER = 65532
+"""Above 10000, so that no user of the node has it; the `nonroot` of the distroless images."""
+_SCRATCH = "1Gi"
+_SPREAD = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
 
 
 def pod_template(document: Document, model: Document, version: int, catalog: Catalog) -> dict[str, Value]:
-    """The template of the Deployment's pods."""
+    """The template of the pods."""
     spec = document.spec
     assert isinstance(spec, EndpointSpec)
+    predictor = spec.predictor
+    grace = seconds(predictor.termination_grace_period) + seconds(predictor.pre_stop)
+    pod: dict[str, Value] = {
+        "serviceAccountName": document.key.name,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": math.ceil(grace),
+        "securityContext": security(),
+        "affinity": {"podAntiAffinity": _apart(document)},
+        "topologySpreadConstraints": [_spread(document, where) for where in _SPREAD],
+        "containers": [container(document, model, version, catalog)],
+        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": _SCRATCH}}],
+    }
+    if predictor.priority_class is not None:
+        pod["priorityClassName"] = predictor.priority_class
+    if secrets := pull_secrets(catalog):
+        pod["imagePullSecrets"] = secrets
+    labels = {**naming.labels(document, catalog), "app.kubernetes.io/version": str(version)}
+    return {"metadata": {"labels": labels}, "spec": pod}
+
+
+def security() -> dict[str, Value]:
+    """The rights of a pod."""
     return {
-        "metadata": {"labels": naming.selector(document)},
-        "spec": {
-            "serviceAccountName": document.key.name,
-            "automountServiceAccountToken": False,
-            "terminationGracePeriodSeconds": math.ceil(seconds(spec.predictor.termination_grace_period)),
-            "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-            "topologySpreadConstraints": [_spread(document, where) for where in _SPREAD],
-            "containers": [_container(document, model, version, catalog)],
-            "volumes": [{"name": "tmp", "emptyDir": {}}],
-        },
+        "runAsNonRoot": True,
+        "runAsUser": _USER,
+        "runAsGroup": _USER,
+        "fsGroup": _USER,
+        "seccompProfile": {"type": "RuntimeDefault"},
     }
 
 
-_SPREAD = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+def pull_secrets(catalog: Catalog) -> list[Value]:
+    """References to the credentials of private registries."""
+    return [{"name": secret.name} for secret in naming.cluster(catalog).image_pull_secrets]
 
 
 def _spread(document: Document, where: str) -> dict[str, Value]:
@@ -47,60 +68,7 @@ def _spread(document: Document, where: str) -> dict[str, Value]:
     }
 
 
-def _container(document: Document, model: Document, version: int, catalog: Catalog) -> dict[str, Value]:
-    spec = document.spec
-    assert isinstance(spec, EndpointSpec)
-    predictor = spec.predictor
-    given = {
-        "MLFLOW_TRACKING_URI": tracking_uri(catalog),
-        "MODEL_URI": f"models:/{registered_name(model, catalog)}/{version}",
-    }
-    return {
-        "name": "predictor",
-        "image": predictor.image,
-        "args": [f"--model_name={document.key.name}", f"--http_port={PORT}", f"--workers={predictor.workers}"],
-        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
-        "env": [
-            *({"name": k, "value": v} for k, v in given.items() if k not in predictor.env),
-            *(_variable(k, v, document) for k, v in predictor.env.items()),
-        ],
-        "resources": _resources(predictor.resources),
-        "readinessProbe": _probe(predictor.probes.readiness, f"/v2/models/{document.key.name}/ready"),
-        "livenessProbe": _probe(predictor.probes.liveness, "/v2/health/live"),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
-    }
-
-
-def _variable(name: str, value: EnvValue, document: Document) -> dict[str, Value]:
-    """A secret comes from the Secret that goes with the endpoint, under the variable's own name."""
-    if isinstance(value, SecretKeyRef):
-        return {"name": name, "valueFrom": {"secretKeyRef": {"name": document.key.name, "key": name}}}
-    return {"name": name, "value": value}
-
-
-def _resources(resources: Resources) -> dict[str, Value]:
-    asked = {"cpu": resources.cpu, "memory": resources.memory}
-    limits = {"cpu": resources.cpu_limit, "memory": resources.memory_limit}
-    found = {"requests": _quantities(asked), "limits": _quantities(limits)}
-    return {k: v for k, v in found.items() if v}
-
-
-def _quantities(amounts: dict[str, Any]) -> dict[str, str]:
-    """Quantities as Kubernetes reads them: strings."""
-    return {k: str(v) for k, v in amounts.items() if v is not None}
-
-
-def _probe(probe: Probe, path: str) -> dict[str, Value]:
-    """Kubernetes counts in whole seconds."""
-    return {
-        "httpGet": {"path": path, "port": "http"},
-        "initialDelaySeconds": math.ceil(seconds(probe.initial_delay)),
-        "periodSeconds": max(1, math.ceil(seconds(probe.period))),
-        "timeoutSeconds": max(1, math.ceil(seconds(probe.timeout))),
-        "failureThreshold": probe.failure_threshold,
-    }
+def _apart(document: Document) -> dict[str, Value]:
+    """Two replicas on one node are the last choice, also where replicas of different versions stand beside each other."""
+    term = {"labelSelector": {"matchLabels": naming.selector(document)}, "topologyKey": "kubernetes.io/hostname"}
+    return {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": term}]}

@@ -8,11 +8,15 @@ from collections.abc import Iterable
 from trueup_specs.core.envelope import Document
 from trueup_specs.kinds.endpoint.spec import EndpointSpec, Predictor
 from trueup_stacks.core.targets import Catalog, Refusal
+from trueup_stacks.kubernetes import autoscaling, rollouts
+from trueup_stacks.kubernetes.routes import gateway_of
 
 _DIGEST = re.compile(r"^\S+@sha256:[0-9a-f]{64}$")
 _LABEL_NAME = re.compile(r"^(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-\w.]{0,61}[A-Za-z0-9])?$")
 _LABEL_VALUE = re.compile(r"^(?:[A-Za-z0-9](?:[-\w.]{0,61}[A-Za-z0-9])?)?$")
 _SERVICE_NAME = re.compile(r"^[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?$")
+_LONGEST = 63 - len("-promotion")
+"""What is left of a name for objects that carry it with an ending."""
 
 
 def refuse_endpoint(document: Document, catalog: Catalog) -> Iterable[Refusal]:
@@ -20,8 +24,10 @@ def refuse_endpoint(document: Document, catalog: Catalog) -> Iterable[Refusal]:
     spec = document.spec
     assert isinstance(spec, EndpointSpec)
     yield from _image(spec.predictor)
-    yield from _scaling(spec.predictor)
-    yield from _names(document, catalog)
+    yield from autoscaling.refuse(spec.predictor, catalog)
+    yield from rollouts.refuse(spec, catalog)
+    yield from _route(document, spec, catalog)
+    yield from _names(document)
     if catalog.settings.registry.tracking_uri is None:
         yield Refusal(
             "Environment.spec.registry.trackingUri",
@@ -39,40 +45,21 @@ def _image(spec: Predictor) -> Iterable[Refusal]:
         )
 
 
-def _scaling(spec: Predictor) -> Iterable[Refusal]:
-    if not scales(spec):
-        return
-    if spec.scale_metric in ("concurrency", "rps"):
+def _route(document: Document, spec: EndpointSpec, catalog: Catalog) -> Iterable[Refusal]:
+    if gateway_of(document, spec, catalog) is None and spec.route.model_fields_set:
+        field = "gateway" if spec.route.gateway is not None else next(iter(sorted(spec.route.model_fields_set)))
         yield Refusal(
-            "spec.predictor.scaleMetric",
-            f"scaling by {spec.scale_metric} needs a metrics adapter that this target does not install",
-            "Scale by `cpu` or `memory`.",
-        )
-    elif getattr(spec.resources, spec.scale_metric or "cpu") is None:
-        metric = spec.scale_metric or "cpu"
-        yield Refusal(
-            "spec.predictor.resources",
-            f"scaling by {metric} is in percent of the request, and no {metric} is requested",
-            f"Set spec.predictor.resources.{metric}.",
-        )
-    if spec.min_replicas == 0:
-        yield Refusal(
-            "spec.predictor.minReplicas",
-            "a HorizontalPodAutoscaler cannot scale from zero",
-            "Set spec.predictor.minReplicas to at least 1.",
+            f"spec.route.{field}",
+            f"no gateway of environment {catalog.environment!r} leads to it",
+            f"Write a Gateway in the namespace {document.key.namespace}, or remove `route`: inside the cluster its Service answers.",
         )
 
 
-def scales(spec: Predictor) -> bool:
-    """Whether the number of replicas is a range."""
-    return spec.max_replicas is not None and spec.max_replicas > spec.min_replicas
-
-
-def _names(document: Document, catalog: Catalog) -> Iterable[Refusal]:
-    if not _SERVICE_NAME.match(document.key.name):
+def _names(document: Document) -> Iterable[Refusal]:
+    if not _SERVICE_NAME.match(document.key.name) or len(document.key.name) > _LONGEST:
         yield Refusal(
             "metadata.name",
-            "the name of a Kubernetes Service begins with a letter (RFC 1035)",
+            f"the name of a Kubernetes Service begins with a letter (RFC 1035), and at most {_LONGEST} characters leave room for endings",
             "Rename the endpoint, with metadata.movedFrom.",
         )
     for name, value in document.metadata.labels.items():

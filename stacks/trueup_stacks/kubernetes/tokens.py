@@ -1,9 +1,34 @@
-"""The type tokens of `pulumi_kubernetes` that the target `kubernetes` emits."""
+"""The type tokens that the target `kubernetes` emits: of `pulumi_kubernetes`, and of custom resources in the same form."""
 
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 SERVICE = "kubernetes:core/v1:Service"
 SERVICE_ACCOUNT = "kubernetes:core/v1:ServiceAccount"
 SECRET = "kubernetes:core/v1:Secret"
+NAMESPACE = "kubernetes:core/v1:Namespace"
+QUOTA = "kubernetes:core/v1:ResourceQuota"
+LIMIT_RANGE = "kubernetes:core/v1:LimitRange"
 AUTOSCALER = "kubernetes:autoscaling/v2:HorizontalPodAutoscaler"
 DISRUPTION_BUDGET = "kubernetes:policy/v1:PodDisruptionBudget"
 NETWORK_POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
+ROLE = "kubernetes:rbac.authorization.k8s.io/v1:Role"
+ROLE_BINDING = "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding"
+ADMISSION_POLICY = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy"
+ADMISSION_BINDING = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicyBinding"
+
+ROLLOUT = "kubernetes:argoproj.io/v1alpha1:Rollout"
+ANALYSIS_TEMPLATE = "kubernetes:argoproj.io/v1alpha1:AnalysisTemplate"
+SCALED_OBJECT = "kubernetes:keda.sh/v1alpha1:ScaledObject"
+POD_MONITOR = "kubernetes:monitoring.coreos.com/v1:PodMonitor"
+GATEWAY = "kubernetes:gateway.networking.k8s.io/v1:Gateway"
+HTTP_ROUTE = "kubernetes:gateway.networking.k8s.io/v1:HTTPRoute"
+REFERENCE_GRANT = "kubernetes:gateway.networking.k8s.io/v1beta1:ReferenceGrant"
+
+
+def api_version(token: str) -> str:
+    """What a manifest of the type says as `apiVersion`."""
+    return token.split(":")[1].removeprefix("core/")
+
+
+def kind(token: str) -> str:
+    """What it says as `kind`."""
+    return token.rsplit(":", 1)[1]

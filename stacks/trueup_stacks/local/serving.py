@@ -12,10 +12,22 @@ from trueup_specs.kinds.endpoint.spec import EndpointSpec, Predictor, Probe
 from trueup_specs.kinds.gateway.spec import GatewayRoute, GatewaySpec, RetryPolicy
 from trueup_specs.kinds.model.spec import ModelSpec
 from trueup_stacks.core.resources import Output, Resource, Value
-from trueup_stacks.core.targets import Catalog, Compiled, address_of, env_value
+from trueup_stacks.core.targets import Catalog, Compiled, Refusal, address_of, env_value
 from trueup_stacks.local import naming, tokens
 from trueup_stacks.local.data import features_property
 from trueup_stacks.local.model import version_in_use
+
+
+def refuse_endpoint(document: Document, catalog: Catalog) -> Iterable[Refusal]:
+    """Rollouts that need a controller."""
+    spec = document.spec
+    assert isinstance(spec, EndpointSpec)
+    if spec.rollout.strategy in ("blueGreen", "canary"):
+        yield Refusal(
+            "spec.rollout.strategy",
+            f"nothing on this machine could make the steps of the strategy {spec.rollout.strategy}",
+            "Write `rollingUpdate` here, in an Overlay; or two Endpoints, with their weights in a Gateway's route.",
+        )
 
 
 def emit_endpoint(document: Document, catalog: Catalog, compiled: Compiled) -> Iterable[Resource]:

@@ -8,6 +8,7 @@ from trueup_stacks.local import data, model, serving
 _ONE_MACHINE = "one machine runs a fixed number of servers; scaling needs a cluster"
 _NO_CONTAINERS = "processes run on this machine, not in containers"
 _ON_APPLY = "`trueup reconcile --watch` looks at the data at that time, and a run starts where its inputs changed; else, each apply does"
+_NO_CONTROLLER = "nothing on this machine moves requests step by step; weights in a Gateway's routes do it by hand"
 _FOLDER = "a folder of this machine has no such setting"
 
 LOCAL = Target(
@@ -62,8 +63,17 @@ LOCAL = Target(
                 Unhonoured("spec.predictor.image", _NO_CONTAINERS),
                 Unhonoured("spec.rollout.maxSurge", "all replicas of the new version start beside the old ones"),
                 Unhonoured("spec.rollout.maxUnavailable", "the old version answers until the new one is ready"),
+                Unhonoured(
+                    "spec.rollout.progressDeadline", "a new version that does not get ready is given up by itself"
+                ),
+                Unhonoured("spec.rollout.steps", _NO_CONTROLLER),
+                Unhonoured("spec.rollout.blueGreen", _NO_CONTROLLER),
+                Unhonoured("spec.predictor.probes.startup", "the new version is waited for without a probe"),
+                Unhonoured("spec.predictor.preStop", "the servers hand their ports over"),
+                Unhonoured("spec.predictor.priorityClass", "one machine has no such classes"),
             ),
             no_resource=("spec.description",),
+            refuse=serving.refuse_endpoint,
         ),
         "Gateway": KindSupport(serving.emit_gateway, no_resource=("spec.description",)),
     },

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from trueup_test_conformance import wrong_names
+from trueup_test_crds import Crds
 from trueup_test_scenes import compiled
 
 from trueup_stacks.core.resources import Resource
-from trueup_stacks.sdk import UnknownType, resource_class
+from trueup_stacks.sdk import UnknownType, has_class, is_native, resource_class
 
 
 def found(target: str, kind: str) -> Resource:
@@ -21,9 +22,31 @@ def found(target: str, kind: str) -> Resource:
 
 @pytest.mark.parametrize("target", ["kubernetes", "aws"])
 def test_every_property_is_one_of_the_sdk(target: str) -> None:
-    resources = [r for r in compiled(target).resources() if not r.address.type.startswith("trueup:")]
+    resources = [r for r in compiled(target).resources() if not is_native(r.address.type) and not is_custom(r)]
     assert len(resources) >= 9
     assert {str(r.address): wrong for r in resources if (wrong := wrong_names(r))} == {}
+
+
+def is_custom(resource: Resource) -> bool:
+    return resource.address.type.startswith("kubernetes:") and not has_class(resource.address.type)
+
+
+@pytest.mark.parametrize("target", ["kubernetes"])
+def test_every_custom_resource_is_one_that_its_schema_allows(target: str, crds: Crds) -> None:
+    resources = [r for r in compiled(target).resources() if is_custom(r)]
+    assert len({r.address.type for r in resources}) >= 6
+    assert {str(r.address): wrong for r in resources if (wrong := crds.mistakes(r))} == {}
+
+
+def test_a_custom_resource_that_is_wrong_is_found(crds: Crds) -> None:
+    rollout = found("kubernetes", "Rollout")
+    properties: Any = deepcopy(dict(rollout.properties))
+    properties["spec"]["strategy"] = {"canari": {}}
+    properties["spec"]["progressDeadlineSeconds"] = "soon"
+    assert crds.mistakes(replace(rollout, properties=properties)) == [
+        "spec.progressDeadlineSeconds: 'soon' is not of type 'integer'",
+        "spec.strategy: Additional properties are not allowed ('canari' was unexpected)",
+    ]
 
 
 def planted(resource: Resource, change: Callable[[Any], None]) -> list[str]:

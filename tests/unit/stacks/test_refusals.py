@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from trueup_test_scenes import catalog, scene
+from trueup_test_scenes import catalog
 
 from trueup.compile.compilation import Compilation, compile_catalog
 from trueup_specs.core.diagnostics import Severity
@@ -58,12 +58,17 @@ def test_a_registry_of_this_machine_is_refused() -> None:
     ],
 )
 def test_scaling_that_no_autoscaler_could_do_is_refused(scaling: dict[str, Any], field: str) -> None:
-    assert refused(endpoint({"image": IMAGE, "maxReplicas": 4, **scaling})) == [field]
+    assert set(refused(endpoint({"image": IMAGE, "maxReplicas": 4, **scaling}))) == {field}
 
 
 def test_every_reason_is_given_at_once() -> None:
     made = endpoint({"maxReplicas": 4, "scaleMetric": "concurrency", "minReplicas": 0}, {"target": "kubernetes"})
-    assert len(refused(made)) == 4
+    assert refused(made) == [
+        "spec.predictor.image",
+        *3 * ["spec.predictor.scaleMetric"],
+        "spec.predictor.minReplicas",
+        "Environment.spec.registry.trackingUri",
+    ]
 
 
 def test_a_model_that_a_cluster_would_train_is_refused() -> None:
@@ -81,11 +86,11 @@ def test_a_bucket_without_a_region_is_refused() -> None:
 def test_a_kind_that_the_target_lacks_is_an_error_and_one_used_elsewhere_a_note() -> None:
     made = endpoint(
         {"image": IMAGE},
-        **{"Gateway/churn/door": {}, "DataSource/churn/files": {"file": {"url": "a.csv", "format": "csv"}}},
+        **{"ObjectStore/churn/door": {}, "DataSource/churn/files": {"file": {"url": "a.csv", "format": "csv"}}},
     )
     said = {d.code: d for d in made.diagnostics}
     assert said["TRU2004"].severity is Severity.ERROR
-    assert "the target 'kubernetes' does not support the kind Gateway yet" in said["TRU2004"].summary
+    assert "the target 'kubernetes' does not support the kind ObjectStore yet" in said["TRU2004"].summary
     assert said["TRU2007"].severity is Severity.NOTE
     assert "1 document of kind DataSource become" in said["TRU2007"].summary
 
@@ -95,13 +100,55 @@ def test_an_unknown_target_names_the_known_ones() -> None:
     assert [(d.code, d.detail) for d in made.diagnostics] == [("TRU2001", "Known targets: aws, kubernetes, local.")]
 
 
-def test_pods_meet_the_restricted_security_standard() -> None:
-    for deployment in (
-        r for r in compile_catalog(scene("kubernetes")).resources() if r.address.type.endswith(":Deployment")
-    ):
-        pod = deployment.properties["spec"]["template"]["spec"]
-        assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-        assert pod["automountServiceAccountToken"] is False
-        for container in pod["containers"]:
-            assert container["securityContext"]["allowPrivilegeEscalation"] is False
-            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+def test_what_is_missing_on_the_cluster_is_said_with_what_to_install() -> None:
+    scaled = {"image": IMAGE, "maxReplicas": 4, "scaleMetric": "rps", "scaleTarget": 5}
+    made = endpoint(scaled)
+    assert [d.summary.rpartition(": ")[2] for d in made.diagnostics] == [
+        "scaling by rps needs KEDA, and the cluster of environment 'prod' is not said to have it.",
+        "scaling by rps needs the servers' metrics, and the cluster of environment 'prod' is not said to have it.",
+        "scaling by rps needs the servers' metrics, and environment 'prod' names no Prometheus server.",
+    ]
+    assert made.diagnostics[0].fix == (
+        "Install KEDA (the Helm chart kedacore/keda), and add `keda` to spec.cluster.components of Environment/prod."
+    )
+    has = {"components": ["keda", "prometheus-operator"], "prometheus": {"url": "http://prometheus.monitoring"}}
+    assert endpoint(scaled, {**CLUSTER, "cluster": has}).diagnostics == ()
+
+
+@pytest.mark.parametrize("rollout", [{"strategy": "canary", "steps": [{"setWeight": 10}]}, {"strategy": "blueGreen"}])
+def test_a_rollout_in_steps_needs_what_makes_them(rollout: dict[str, Any]) -> None:
+    def made(environment: dict[str, Any]) -> Compilation:
+        spec = {"model": {"name": "churn"}, "predictor": {"image": IMAGE}, "rollout": rollout}
+        return endpoint({"image": IMAGE}, environment, **{"Endpoint/churn/api": spec})
+
+    assert refused(made(CLUSTER)) == ["spec.rollout.strategy"]
+    assert "spec.rollout.strategy" in [
+        d.detail.removeprefix("It is about ").removesuffix(".") for d in made({"target": "local"}).diagnostics
+    ]
+    assert made({**CLUSTER, "cluster": {"components": ["argo-rollouts"]}}).diagnostics == ()
+
+
+def test_an_analysis_needs_somebody_to_ask() -> None:
+    metric = {"name": "errors", "query": "sum(errors)", "successCondition": "result[0] < 1"}
+    rollout = {"strategy": "canary", "steps": [{"analysis": {"metrics": [metric]}}]}
+    spec = {"model": {"name": "churn"}, "predictor": {"image": IMAGE}, "rollout": rollout}
+    cluster = {**CLUSTER, "cluster": {"components": ["argo-rollouts"]}}
+    assert refused(endpoint({}, cluster, **{"Endpoint/churn/api": spec})) == ["spec.rollout"]
+
+
+def test_a_gateway_needs_the_gateway_api_and_its_class() -> None:
+    made = endpoint({"image": IMAGE}, **{"Gateway/churn/door": {"listeners": [{"name": "a"}, {"name": "b"}]}})
+    assert refused(made) == ["spec.listeners", "Environment.spec.cluster.gateway", "spec.listeners[].port"]
+    cluster = {**CLUSTER, "cluster": {"components": ["gateway-api"], "gateway": {"className": "envoy"}}}
+    assert endpoint({"image": IMAGE}, cluster, **{"Gateway/churn/door": {}}).diagnostics == ()
+
+
+def test_a_route_without_a_gateway_is_refused() -> None:
+    spec = {"model": {"name": "churn"}, "predictor": {"image": IMAGE}, "route": {"path": "/predict"}}
+    assert refused(endpoint({}, **{"Endpoint/churn/api": spec})) == ["spec.route.path"]
+
+
+def test_a_name_that_leaves_no_room_for_endings_is_refused() -> None:
+    name = "a" * 54
+    spec = {"model": {"name": "churn"}, "predictor": {"image": IMAGE}}
+    assert refused(endpoint({"image": IMAGE}, **{f"Endpoint/churn/{name}": spec})) == ["metadata.name"]

@@ -58,7 +58,8 @@ def catalog(written: Mapping[Key, object]) -> Catalog:
 def with_spec(given: Catalog, key: Key, spec: SpecModel) -> Catalog:
     """The same scene with another spec of one document."""
     documents = {**given.documents, key: replace(given.documents[key], spec=spec)}
-    return replace(given, documents=documents, _fingerprints={})
+    settings = spec if key == Key("Environment", "", given.environment) else given.settings
+    return replace(given, documents=documents, settings=settings, _fingerprints={})
 
 
 def compiled(name: str) -> Compilation:

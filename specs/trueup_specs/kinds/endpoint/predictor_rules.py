@@ -17,6 +17,10 @@ _MODEL = """
     """
 
 
+_GRADUAL = ("rollingUpdate", "canary")
+"""Strategies that replace servers one after the other."""
+
+
 def _endpoint(rest: str) -> str:
     """An example: an endpoint with these fields, and its model."""
     return examples(f"kind: Endpoint\nmetadata: {{name: churn}}\nspec:\n  model: {{name: churn}}\n{rest}", _MODEL)
@@ -193,7 +197,7 @@ class RolloutStuck(SpecRule[EndpointSpec]):
 
     def find(self, spec: EndpointSpec, document: Document, index: Index) -> Iterator[Finding]:
         rollout = spec.rollout
-        if rollout.strategy == "rollingUpdate" and rollout.max_surge == 0 and rollout.max_unavailable == 0:
+        if rollout.strategy in _GRADUAL and rollout.max_surge == 0 and rollout.max_unavailable == 0:
             yield Finding(
                 ("spec", "rollout", "maxSurge" if "max_surge" in rollout.model_fields_set else "maxUnavailable"),
                 "The rollout can neither add a server nor take one away.",
@@ -202,19 +206,21 @@ class RolloutStuck(SpecRule[EndpointSpec]):
 
 
 class RolloutIgnored(SpecRule[EndpointSpec]):
-    """`maxSurge` and `maxUnavailable` belong to `rollingUpdate`."""
+    """`maxSurge` and `maxUnavailable` belong to `rollingUpdate` and `canary`."""
 
     code = "TRU1778"
-    reason = "`recreate` stops all servers first, so they would be ignored; Kubernetes refuses them."
+    reason = (
+        "`recreate` stops all servers first and `blueGreen` starts all beside the old ones, so they would be ignored."
+    )
     good = _GOOD
     bad = _endpoint("  rollout: {strategy: recreate, maxSurge: 2}\n#                               ^")
 
     def find(self, spec: EndpointSpec, document: Document, index: Index) -> Iterator[Finding]:
         for field, alias in (("max_surge", "maxSurge"), ("max_unavailable", "maxUnavailable")):
-            if spec.rollout.strategy == "recreate" and field in spec.rollout.model_fields_set:
+            if spec.rollout.strategy not in _GRADUAL and field in spec.rollout.model_fields_set:
                 yield Finding(
                     ("spec", "rollout", alias),
-                    f"`{alias}` does nothing with the strategy `recreate`.",
+                    f"`{alias}` does nothing with the strategy `{spec.rollout.strategy}`.",
                     at_key=True,
                     fix=f"Remove `{alias}`, or write `strategy: rollingUpdate`.",
                 )
@@ -231,7 +237,7 @@ class RolloutDark(SpecRule[EndpointSpec]):
 
     def find(self, spec: EndpointSpec, document: Document, index: Index) -> Iterator[Finding]:
         rollout, least = spec.rollout, spec.predictor.min_replicas
-        if rollout.strategy == "rollingUpdate" and rollout.max_unavailable >= least > 0:
+        if rollout.strategy in _GRADUAL and rollout.max_unavailable >= least > 0:
             yield Finding(
                 ("spec", "rollout", "maxUnavailable"),
                 f"All of the {least} servers may be gone at once while a version is rolled out.",
@@ -250,7 +256,7 @@ class ProbeTimes(SpecRule[EndpointSpec]):
     )
 
     def find(self, spec: EndpointSpec, document: Document, index: Index) -> Iterator[Finding]:
-        for name in ("readiness", "liveness"):
+        for name in ("startup", "readiness", "liveness"):
             probe = getattr(spec.predictor.probes, name)
             period, timeout = seconds(probe.period), seconds(probe.timeout)
             zero = next((f for f, value in (("period", period), ("timeout", timeout)) if value == 0), None)

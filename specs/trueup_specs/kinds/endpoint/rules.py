@@ -1,4 +1,4 @@
-"""Rules of `kind: Endpoint` (TRU1750 to TRU1789)."""
+"""Rules of `kind: Endpoint` (TRU1750 to TRU1799)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from trueup_specs.core.diagnostics import Severity
 from trueup_specs.core.envelope import Document, seconds
 from trueup_specs.core.references import qualified
 from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, derived, examples, lookup
-from trueup_specs.kinds.endpoint import predictor_rules
+from trueup_specs.kinds.endpoint import predictor_rules, rollout_rules
 from trueup_specs.kinds.endpoint.routes import routes
 from trueup_specs.kinds.endpoint.spec import EndpointSpec
 from trueup_specs.kinds.envelope.hosts import host_findings
@@ -330,4 +330,5 @@ RULES: tuple[type[Rule], ...] = (
     SampleOfNothing,
     RequestTime,
     *predictor_rules.RULES,
+    *rollout_rules.RULES,
 )

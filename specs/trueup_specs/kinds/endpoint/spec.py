@@ -28,9 +28,19 @@ class Probe(SpecModel):
     failure_threshold: int = Field(default=3, ge=1)
 
 
-class Probes(SpecModel):
-    """Readiness and liveness."""
+class StartupProbe(SpecModel):
+    """How long a server may take to load its model: the other probes begin when it answers."""
 
+    initial_delay: Duration = "0s"
+    period: Duration = "5s"
+    timeout: Duration = "2s"
+    failure_threshold: int = Field(default=60, ge=1)
+
+
+class Probes(SpecModel):
+    """Startup, readiness and liveness."""
+
+    startup: StartupProbe = Field(default_factory=StartupProbe)
     readiness: Probe = Field(default_factory=Probe)
     liveness: Probe = Field(default_factory=Probe)
 
@@ -57,6 +67,11 @@ class Predictor(SpecModel):
     probes: Probes = Field(default_factory=Probes)
     termination_grace_period: Duration = "30s"
     """How long running requests may go on when a server is stopped."""
+    pre_stop: Duration = "5s"
+    """How long a server that is to stop goes on taking requests before it is told (Kubernetes' `preStop`), so that all who send some
+    have learned of it. Added to `terminationGracePeriod`."""
+    priority_class: str | None = None
+    """A PriorityClass of the cluster: which servers stay where room is short."""
 
 
 class Route(SpecModel):
@@ -69,13 +84,66 @@ class Route(SpecModel):
     hosts: Items[str] = ()
 
 
+class AnalysisMetric(SpecModel):
+    """A number that is asked of the cluster's Prometheus while a version is rolled out. Terms of Argo Rollouts."""
+
+    name: Name
+    query: str = Field(min_length=1)
+    """In PromQL."""
+    success_condition: str = Field(min_length=1)
+    """Over `result`, in the language of Argo Rollouts: `result[0] < 0.01`."""
+    interval: Duration = "1m"
+    count: int = Field(default=5, ge=1, le=1000)
+    """How often it is asked."""
+    failure_limit: int = Field(default=0, ge=0)
+    """How many answers may fail before the rollout is undone."""
+
+
+class Analysis(SpecModel):
+    """What must hold for the rollout to go on."""
+
+    metrics: Items[AnalysisMetric] = Field(min_length=1)
+
+
+class Pause(SpecModel):
+    """A wait."""
+
+    duration: Duration | None = None
+    """By default until a person promotes the rollout."""
+
+
+class RolloutStep(SpecModel):
+    """One step of a canary: exactly one of its fields. Terms of Argo Rollouts."""
+
+    set_weight: int | None = Field(default=None, ge=0, le=100)
+    """The share of the new version in percent, of the servers or, where the gateway weighs, of the requests."""
+    pause: Pause | None = None
+    analysis: Analysis | None = None
+
+
+class BlueGreen(SpecModel):
+    """The new version stands complete beside the old one before it takes the requests. Terms of Argo Rollouts."""
+
+    auto_promotion_enabled: bool = True
+    """Whether it takes them when it is ready; else when a person promotes the rollout."""
+    pre_promotion_analysis: Analysis | None = None
+    """What must hold before."""
+    scale_down_delay: Duration = "30s"
+    """How long the old version stays, ready for a return."""
+
+
 class Rollout(SpecModel):
     """How a new version replaces the old one."""
 
-    strategy: Literal["recreate", "rollingUpdate"] = "rollingUpdate"
+    strategy: Literal["recreate", "rollingUpdate", "blueGreen", "canary"] = "rollingUpdate"
     max_surge: int = Field(default=1, ge=0)
     """Replicas more than wanted while rolling."""
     max_unavailable: int = Field(default=0, ge=0)
+    progress_deadline: Duration = "10m"
+    """How long the new version may make no progress before the rollout counts as failed; `blueGreen` and `canary` are then undone."""
+    steps: Items[RolloutStep] = ()
+    """Of a `canary`, in order; after the last, all requests go to the new version."""
+    blue_green: BlueGreen | None = None
 
 
 class RequestLogging(SpecModel):

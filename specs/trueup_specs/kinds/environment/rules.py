@@ -11,7 +11,7 @@ from trueup_specs.core.envelope import Document
 from trueup_specs.core.references import Key
 from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, repeated
 from trueup_specs.kinds.envelope.paths import is_file, outside, suggestion
-from trueup_specs.kinds.environment import applying_rules
+from trueup_specs.kinds.environment import applying_rules, cluster_rules
 from trueup_specs.kinds.environment.extension import settings
 from trueup_specs.kinds.environment.spec import EnvironmentSpec
 
@@ -340,6 +340,7 @@ RULES: tuple[type[Rule], ...] = (
     AccountMalformed,
     ZoneElsewhere,
     PrefixMalformed,
+    *cluster_rules.RULES,
     StoreTwice,
     StorePath,
     SecretsInRepository,

@@ -8,17 +8,7 @@ from pydantic import Field
 
 from trueup_specs.core.envelope import Duration, Items, Name, SpecModel
 from trueup_specs.core.references import EnvironmentRef, TeamRef
-
-
-class Cluster(SpecModel):
-    """The Kubernetes cluster of the environment."""
-
-    context: str | None = None
-    """A context of the kubeconfig; by default its current one."""
-    kubeconfig: str | None = None
-    """Path of the kubeconfig; by default `KUBECONFIG` or `~/.kube/config`."""
-    namespace_prefix: str = ""
-    """Put before each namespace, so that environments can share a cluster."""
+from trueup_specs.kinds.environment.cluster import Cluster
 
 
 class Cloud(SpecModel):
@@ -95,6 +85,9 @@ class ApprovalRule(SpecModel):
     """The least severe action that the rule is about: `replace` means what is replaced or deleted, and what may come to be replaced."""
     kinds: Items[str] = ()
     namespaces: Items[Name] = ()
+    cost_increase: float | None = Field(default=None, ge=0)
+    """Makes the rule one about plans that raise the cost of a month by more than this, in the currency of `prices`; a plan whose cost is
+    not known counts as one that does."""
     policy_override: bool = False
     """Makes the rule one about policies: it asks for nothing where no policy of level `soft` refuses, and where one does, approvals of
     the whole plan by those whom it names let the plan pass."""
@@ -129,6 +122,23 @@ class Drift(SpecModel):
     """`report` writes it to the ledger and the log, `issue` opens an issue on the forge too, `heal` brings back what was applied."""
 
 
+class Prices(SpecModel):
+    """What is paid for what workloads ask for, to tell what a plan costs. Terms of FOCUS (billing currency) and units of OpenCost."""
+
+    billing_currency: str = Field(pattern=r"^[A-Z]{3}$")
+    """ISO 4217, such as `EUR`."""
+    cpu_hour: float | None = Field(default=None, ge=0)
+    """One core for an hour."""
+    memory_gib_hour: float | None = Field(default=None, ge=0)
+    """One GiB of memory for an hour."""
+    gpu_hour: dict[str, float] = Field(default_factory=dict)
+    """One GPU for an hour, by the resource's name, such as `nvidia.com/gpu`."""
+    storage_gib_month: float | None = Field(default=None, ge=0)
+    """One GiB of a volume for a month."""
+    load_balancer_hour: float | None = Field(default=None, ge=0)
+    """One load balancer for an hour."""
+
+
 class EnvironmentSpec(SpecModel):
     """A place that specs are applied to."""
 
@@ -144,6 +154,8 @@ class EnvironmentSpec(SpecModel):
     registry: Registry = Field(default_factory=Registry)
     feature_store: FeatureStore = Field(default_factory=FeatureStore)
     approvals: Approvals = Field(default_factory=Approvals)
+    prices: Prices | None = None
+    """Unit prices. Without them the cost of a plan is not known."""
     windows: Items[Window] = ()
     drift: Drift = Field(default_factory=Drift)
     paused: bool = False

@@ -24,6 +24,8 @@ class TeamSpec(SpecModel):
     members: Items[Member] = Field(min_length=1)
     owns: Items[Name] = ()
     """Namespaces the team answers for; `*` is not allowed, so that a new namespace has an owner by decision."""
+    groups: Items[str] = ()
+    """Groups of the identity provider that a cluster knows the members by; by default it knows them as users, by their addresses."""
     break_glass: bool = False
     """Whether the members may apply with `--break-glass REASON`: past windows, approvals and soft policies, never past mandatory policies.
     They are known by their `signingKeys`, and the ledger records it as an event of its own."""

@@ -1,0 +1,123 @@
+"""How an endpoint's pods are reached and who may reach them, and what a namespace may reach itself."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from trueup_specs.core.envelope import Document
+from trueup_specs.kinds.endpoint.spec import EndpointSpec
+from trueup_specs.kinds.environment.cluster import Egress
+from trueup_stacks.core.resources import Value
+from trueup_stacks.core.targets import Catalog
+from trueup_stacks.kubernetes import naming, rollouts, tokens
+from trueup_stacks.kubernetes.containers import PORT
+
+PROMETHEUS_NAMESPACE = "monitoring"
+SERVICE_PORT = 80
+_NAME = "kubernetes.io/metadata.name"
+_DNS: list[Value] = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
+_SCHEMES = {"http": 80, "https": 443}
+
+
+def services(document: Document, spec: EndpointSpec) -> Iterator[tuple[str, dict[str, Value]]]:
+    """The end of each Service's name, and its properties; blue-green has a second one, for the version that waits."""
+    port = {
+        "name": "http",
+        "port": SERVICE_PORT,
+        "targetPort": "http",
+        "protocol": "TCP",
+        "appProtocol": "http",
+    }
+    made: dict[str, Value] = {
+        "spec": {"type": "ClusterIP", "selector": naming.selector(document), "ports": [port]},
+    }
+    yield "", made
+    if spec.rollout.strategy == "blueGreen":
+        yield rollouts.PREVIEW, made
+
+
+def admitted(document: Document, catalog: Catalog) -> dict[str, Value]:
+    """The NetworkPolicy of an endpoint's pods: their namespace, the gateway and Prometheus; without a gateway, the environment."""
+    cluster = naming.cluster(catalog)
+    sources: list[Value] = [{"podSelector": {}}]
+    if cluster.gateway is None:
+        sources.append({"namespaceSelector": _environment(catalog)})
+    elif cluster.gateway.namespace is not None:
+        sources.append(_namespace(cluster.gateway.namespace))
+    else:
+        sources.append(
+            {
+                "namespaceSelector": _environment(catalog),
+                "podSelector": {
+                    "matchExpressions": [{"key": "gateway.networking.k8s.io/gateway-name", "operator": "Exists"}]
+                },
+            }
+        )
+    if cluster.prometheus is not None:
+        sources.append(_namespace(cluster.prometheus.namespace or PROMETHEUS_NAMESPACE))
+    rule = {"from": sources, "ports": [{"port": PORT, "protocol": "TCP"}]}
+    pods = {"matchLabels": naming.selector(document)}
+    return {"spec": {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": [rule]}}
+
+
+def closed() -> dict[str, Value]:
+    """Nothing comes into a namespace and nothing leaves it but what another policy opens."""
+    return {"spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}}
+
+
+def opened(catalog: Catalog) -> dict[str, Value]:
+    """What the pods of a namespace may reach: DNS, the environment's namespaces, the registry, and what the environment opens."""
+    cluster = naming.cluster(catalog)
+    rules: list[Value] = [
+        {"to": [_namespace("kube-system")], "ports": _DNS},
+        {"to": [{"podSelector": {}}, {"namespaceSelector": _environment(catalog)}]},
+    ]
+    openings = list(cluster.namespaces.egress)
+    if not any(o.name == "registry" for o in openings):
+        rules += _registry(catalog.settings.registry.tracking_uri)
+    rules += [_opening(o) for o in openings]
+    return {"spec": {"podSelector": {}, "policyTypes": ["Egress"], "egress": rules}}
+
+
+def _registry(uri: str | None) -> Iterator[Value]:
+    """The way to the registry. A policy knows no names: outside the cluster, its port is opened to all addresses."""
+    url = urlsplit(uri or "")
+    if url.hostname is None or url.scheme not in _SCHEMES:
+        return
+    port: Value = {"port": url.port or _SCHEMES[url.scheme], "protocol": "TCP"}
+    parts = url.hostname.split(".")
+    if len(parts) > 2 and parts[2] == "svc":
+        yield {"to": [_namespace(parts[1])]}  # a policy sees the port of the pods, which the Service may not have
+        return
+    try:
+        address = ipaddress.ip_address(url.hostname)
+        network = f"{address}/{address.max_prefixlen}"
+    except ValueError:
+        network = "0.0.0.0/0"
+    yield {"to": [{"ipBlock": {"cidr": network}}], "ports": [port]}
+
+
+def _opening(opening: Egress) -> Value:
+    to = _namespace(opening.namespace) if opening.namespace is not None else {"ipBlock": {"cidr": opening.cidr}}
+    ports = [{"port": port, "protocol": "TCP"} for port in opening.ports]
+    return {"to": [to], **({"ports": ports} if ports else {})}
+
+
+def _namespace(name: str) -> dict[str, Value]:
+    return {"namespaceSelector": {"matchLabels": {_NAME: name}}}
+
+
+def _environment(catalog: Catalog) -> dict[str, Value]:
+    """The namespaces of the environment; where the platform keeps them, Trueup's label may be missing, and all are meant."""
+    if not naming.cluster(catalog).namespaces.manage:
+        return {}
+    return {"matchLabels": {naming.ENVIRONMENT: catalog.environment}}
+
+
+def budget(document: Document) -> tuple[str, dict[str, Value]]:
+    """The PodDisruptionBudget: one replica at a time leaves a drained node, and a broken one holds up no drain."""
+    pods = {"matchLabels": naming.selector(document)}
+    spec = {"maxUnavailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow", "selector": pods}
+    return tokens.DISRUPTION_BUDGET, {"spec": spec}

@@ -1,5 +1,5 @@
 # Everything a user or CI needs. `make demo` shows the whole loop, `make test` proves it.
-.PHONY: demo cluster test check bench soak schemas capabilities cli environment
+.PHONY: demo demo-kubernetes cluster test check bench soak schemas capabilities cli environment
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,6 +8,9 @@ unexport PYTHONDONTWRITEBYTECODE
 
 demo: environment   ## Validate, plan and apply the quickstart, predict, and show the ledger.
 	$(BIN)/trueup demo
+
+demo-kubernetes: cli   ## examples/churn trained here and served on a cluster that is started for it; pods run nothing there.
+	cd tests && ../$(BIN)/python -m cluster.demo
 
 cluster: environment   ## A Kubernetes control plane to try things on: prints its KUBECONFIG, Ctrl-C stops it.
 	cd tests && ../$(BIN)/python -m cluster

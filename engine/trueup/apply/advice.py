@@ -8,7 +8,7 @@ import re
 ADVICE = (
     (
         r"(?i)apply conflict|Apply failed with \d+ conflict",
-        "Somebody else set these fields. `trueup apply ENV --refresh` takes them back; or leave them out of the spec, and they stay theirs.",
+        "Somebody else set these fields. `trueup apply ENV --refresh` takes them back; what the spec does not name stays theirs.",
     ),
     (
         r"Kubernetes cluster is unreachable|due to unreachable cluster",

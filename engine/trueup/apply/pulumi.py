@@ -30,6 +30,7 @@ from trueup_stacks.sdk import is_native
 __all__ = ["Driver", "DriverError"]
 
 Outputs = Mapping[Address, Mapping[str, Any]]
+KUBERNETES = "kubernetes:"
 TAKING_BACK = {"PULUMI_K8S_ENABLE_PATCH_FORCE": "true"}
 """Makes the Kubernetes provider take back fields that somebody else set otherwise. Only where the state is compared with reality first,
 which is how drift is put right; else such a field is a conflict, and its owner is named."""
@@ -333,7 +334,9 @@ def _variables(backend: Backend, home: Path, cli: Path) -> dict[str, str]:
 
 
 def _identity(type: str) -> frozenset[str] | None:
-    """The inputs of a native resource that replace it; None of others."""
+    """The inputs of a native resource that replace it; none of a Kubernetes object, which its name says; None of others."""
+    if type.startswith(KUBERNETES):
+        return frozenset()
     if not is_native(type):
         return None
     from trueup.provider.catalogue import component
@@ -342,12 +345,16 @@ def _identity(type: str) -> frozenset[str] | None:
 
 
 def _adopting(home: Path) -> recovery.Adopt:
-    """What finds or finishes what an interrupted creation of a native resource began, and gives its id."""
+    """What finds or finishes what an interrupted creation began, and gives its id."""
 
     def adopt(urn: str, inputs: Mapping[str, Any]) -> str:
         from trueup.provider.catalogue import component
         from trueup.provider.component import Context
 
+        # What its name says is there or not: the refresh finds it, and nothing is made only to be deleted.
+        if checkpoints.address_of(urn).type.startswith(KUBERNETES):
+            metadata = inputs["metadata"]
+            return "/".join(str(metadata[k]) for k in ("namespace", "name") if metadata.get(k))
         # A run's id is its fingerprint. It is not started only to be deleted: the refresh finds whether it is there.
         if "fingerprint" in inputs:
             return str(inputs["fingerprint"])

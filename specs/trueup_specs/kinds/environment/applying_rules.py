@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from trueup_specs.core.envelope import Document, seconds
 from trueup_specs.core.rules import Finding, Index, Rule, SpecRule
 from trueup_specs.core.schedules import cron_problem, known_timezone, timezone_fix
-from trueup_specs.kinds.environment import approval_rules
+from trueup_specs.kinds.environment import approval_rules, price_rules
 from trueup_specs.kinds.environment.spec import EnvironmentSpec
 
 _BACKENDS = ("file", "s3", "gs", "azblob", "https", "http")
@@ -275,6 +275,7 @@ RULES: tuple[type[Rule], ...] = (
     ProviderUnknown,
     PassphraseUnused,
     *approval_rules.RULES,
+    *price_rules.RULES,
     WindowCron,
     WindowTimezone,
     WindowNothing,

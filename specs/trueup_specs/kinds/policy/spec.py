@@ -33,7 +33,8 @@ class PolicySpec(SpecModel):
     """What must hold: a CEL expression that is true for what is allowed.
 
     Over `specs` it sees `document {kind, metadata, spec}` and `environment`; over `resources` it sees `resource {type, name,
-    properties}`; over `plan` it sees `plan {environment, steps [{action, type, name, kind, namespace, changes}]}`.
+    properties}`; over `plan` it sees `plan {environment, steps [{action, type, name, kind, namespace, holdsData, changes}], cost {known,
+    currency, before, after, increase, most}}`, costs of a month by the environment's `spec.prices` (0 where `known` is false).
     """
 
     on: Literal["specs", "resources", "plan"] = "specs"

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from trueup.validate.validation import Places, judged, parse
 
-FILE = Path(__file__).parents[2] / "examples/policies/starter.yaml"
+FILE = Path(__file__).parents[2] / "engine/trueup/workspace/policies/starter.yaml"
 POLICIES = {d["metadata"]["name"]: d for d in YAML(typ="safe", pure=True).load_all(FILE.read_text())}
 
 

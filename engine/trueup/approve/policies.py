@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trueup.plan.values import Plan, Verdict
+from trueup.plan.saved import cost_json
+from trueup.plan.values import Plan, Step, Verdict
 from trueup_specs.core.envelope import Document
 from trueup_specs.core.expressions import Expression, ExpressionError
 from trueup_specs.core.expressions import compile as compiled
@@ -108,8 +109,13 @@ def _subjects(
             if steps:
                 yield _Subject(
                     f"plan of {plan.environment}",
-                    {"plan": {"environment": plan.environment, "steps": [_step(s) for s in steps]}},
+                    {"plan": _plan(plan, steps)},
                 )
+
+
+def _plan(plan: Plan, steps: list[Step]) -> dict[str, Any]:
+    cost = cost_json(plan.evidence.cost)
+    return {"environment": plan.environment, "steps": [_step(s) for s in steps], "cost": cost}
 
 
 def _matches(spec: PolicySpec, key: Key, type: str) -> bool:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from trueup.approve.codeowners import Codeowners
 from trueup.approve.people import Person, people
-from trueup.plan.values import Danger, Plan, SealEntry, Step
+from trueup.plan.values import Cost, Danger, Plan, SealEntry, Step
 from trueup_specs.core.references import Key
 from trueup_specs.kinds.environment.spec import ApprovalRule, Approvals
 from trueup_specs.kinds.team.spec import TeamSpec
@@ -75,7 +75,13 @@ def concerns(rule: ApprovalRule, entry: SealEntry, scene: Scene) -> bool:
         (not rule.kinds or key.kind in rule.kinds)
         and (not rule.namespaces or key.namespace in rule.namespaces)
         and (rule.severity is None or _severity(step) >= _ORDER[rule.severity])
+        and _raises(rule, scene.plan.evidence.cost)
     )
+
+
+def _raises(rule: ApprovalRule, cost: Cost) -> bool:
+    """Whether the plan raises the cost by more than a rule lets pass; a cost that is not known is not let pass."""
+    return rule.cost_increase is None or bool(cost.unknown) or cost.increase > rule.cost_increase
 
 
 def _severity(step: Step) -> int:
@@ -127,4 +133,5 @@ def worded(rule: ApprovalRule) -> str:
     about = f" for {rule.severity}" + (" and more" if rule.severity != "delete" else "") if rule.severity else ""
     about += f" of {', '.join(rule.kinds)}" if rule.kinds else ""
     about += f" in {', '.join(rule.namespaces)}" if rule.namespaces else ""
+    about += f" where a month costs {rule.cost_increase:,.10g} more" if rule.cost_increase is not None else ""
     return f"{rule.required} {who}{about}"

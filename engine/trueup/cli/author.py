@@ -56,25 +56,38 @@ def init(
         Host | None,
         typer.Option("--ci", help="Add this forge's workflows, to the workspace that is there or a new one."),
     ] = None,
+    policies: Annotated[
+        bool, typer.Option("--policies", help="Add policies to begin with, advisory at first, in the same way.")
+    ] = False,
 ) -> None:
-    """Make a workspace with a model that can be trained and served at once; or add the workflows of a forge.
+    """Make a workspace with a model that can be trained and served at once; or add the workflows of a forge, or policies.
 
     Example: trueup init credit && cd credit && trueup init --ci github
     """
     from trueup.load import workspaces
-    from trueup.workspace import automating, beginning
+    from trueup.workspace import automating, beginning, governing
     from trueup.workspace.opening import open_workspace
 
-    if ci is None or workspaces.find(folder) is None:
+    adds = ci is not None or policies
+    if not adds or workspaces.find(folder) is None:
         made = beginning.begin(folder.resolve(), name)
         emit(f"Made the workspace {made.name} in {made.folder} ({len(made.files)} files, committed).")
-    if ci is None:
+    if not adds:
         emit("Next: trueup plan dev, then trueup apply dev.")
         return
-    written = automating.automate(open_workspace(folder), ci.value)
-    emit(
-        f"Wrote {', '.join(written)}. Read them, commit them; the README's section on CI says which permissions they need."
-    )
+    workspace = open_workspace(folder)
+    if policies:
+        found = governing.govern(workspace)
+        emit(
+            f"Wrote {found.file}: {len(found.names)} policies, advisory at first. Look at `trueup plan`, then commit it."
+        )
+        if found.left_out:
+            emit(f"Left out, since they are about an environment that is not here: {', '.join(found.left_out)}.")
+    if ci is not None:
+        written = automating.automate(workspace, ci.value)
+        emit(
+            f"Wrote {', '.join(written)}. Read them, commit them; the README's section on CI says which permissions they need."
+        )
 
 
 def validate(

@@ -10,6 +10,7 @@ from trueup.plan.values import (
     PLAN_VERSION,
     Action,
     Category,
+    Cost,
     Evidence,
     Plan,
     PropertyChange,
@@ -153,6 +154,7 @@ def _evidence_json(found: Evidence) -> dict[str, Any]:
         "approvers": list(found.approvers),
         "unapplied": [spec_change_json(c) for c in found.unapplied],
         "approvalRules": list(found.approval_rules),
+        "cost": cost_json(found.cost),
     }
 
 
@@ -165,8 +167,29 @@ def _evidence(value: Mapping[str, Any]) -> Evidence:
         value["approvalsRequired"],
         tuple(value["approvers"]),
         tuple(_spec_change(c) for c in value["unapplied"]),
-        tuple(value.get("approvalRules", ())),
+        cost=_cost(value.get("cost", {"known": False, "reason": "The plan is of an older Trueup."})),
+        approval_rules=tuple(value.get("approvalRules", ())),
     )
+
+
+def cost_json(found: Cost) -> dict[str, Any]:
+    """A cost as JSON, the same for files and policies: amounts a month, all 0 where `known` is false."""
+    return {
+        "known": not found.unknown,
+        "reason": found.unknown,
+        "currency": found.currency,
+        "before": found.before,
+        "after": found.after,
+        "increase": found.increase,
+        "most": found.most,
+        "notes": list(found.notes),
+    }
+
+
+def _cost(value: Mapping[str, Any]) -> Cost:
+    if not value["known"]:
+        return Cost(value.get("currency", ""), unknown=value["reason"])
+    return Cost(value["currency"], value["before"], value["after"], value["most"], notes=tuple(value["notes"]))
 
 
 def _plan(value: Mapping[str, Any]) -> Plan:

@@ -131,6 +131,26 @@ class SealEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What an environment costs a month, before and after. Made by `costs`."""
+
+    currency: str = ""
+    before: float = 0.0
+    after: float = 0.0
+    most: float = 0.0
+    """After, where every autoscaler is at its maximum."""
+    unknown: str = ""
+    """Why it is not known, as a sentence; empty where it is."""
+    notes: tuple[str, ...] = ()
+    """What costs something and is not in it, as sentences."""
+
+    @property
+    def increase(self) -> float:
+        """By how much it rises; below zero where it falls."""
+        return round(self.after - self.before, 2)
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What a reviewer wants to know beside the steps. Never part of the seal."""
 
@@ -144,6 +164,7 @@ class Evidence:
     approvers: tuple[str, ...] = ()
     unapplied: tuple[SpecChange, ...] = ()
     """Changes that are merged and not applied yet, shown apart."""
+    cost: Cost = field(default_factory=lambda: Cost(unknown="It was not reckoned."))
     approval_rules: tuple[str, ...] = ()
     """Each rule of approval that the plan must meet, as words: `1 of credit`, `2 of leads for delete`."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from trueup.plan.values import Action, Category, Plan, PropertyChange, SpecChange, Step
+from trueup.views import costs
 from trueup.views.words import duration, plural, short, worded
 
 SIGNS = {
@@ -126,6 +127,10 @@ def _evidence(plan: Plan) -> Iterator[str]:
             if not v.allowed
         ),
     )
+    if plan.steps and found.cost.currency:
+        yield ""
+        yield f"Cost: {costs.phrase(found.cost)}"
+        yield from (f"  not in it: {note}" for note in found.cost.notes)
     yield from _section("Merged, not applied yet", (spec_line(c).strip() for c in found.unapplied))
     if found.approval_rules and plan.seal:
         yield ""

@@ -25,7 +25,7 @@ from trueup.resolve.environments import environments
 from trueup.validate.spreading import without_collector
 from trueup.validate.validation import Validated, validate
 from trueup.validate.validation import documents as read_documents
-from trueup.workspace import guarding
+from trueup.workspace import costing, guarding
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup_specs.core.diagnostics import Diagnostic, failed, nearest
 from trueup_specs.core.envelope import Document
@@ -148,6 +148,7 @@ def prepared(
     before = applied if rules is None else ruling.documents
     seen = see(catalog, recorded) if see else Sight()
     made, forbidden = plan(catalog, compilation, recorded, _revision(tree), before=before, observed=seen.observation())
+    made = costing.costed(workspace, made, tree, ruling, compilation, recorded)
     made = _judged(made, catalog, compilation, ruling)
     made = _guarded(workspace, made, compared, ruling, list((applied or {}).values()) if rules is None else [])
     if rules is not None and applied is not None:

@@ -16,6 +16,7 @@ from trueup.plan.values import (
     ABSENT,
     Action,
     Category,
+    Cost,
     Evidence,
     Plan,
     PropertyChange,
@@ -116,6 +117,7 @@ def environments(draw: st.DrawFn) -> EnvironmentPlan:
         approvals_required=draw(st.integers(0, 2)),
         approvers=tuple(draw(st.lists(NAMES, max_size=2))),
         unapplied=tuple(draw(st.lists(changes, max_size=2))) * many,
+        cost=Cost(unknown=draw(TEXTS), notes=tuple(draw(st.lists(TEXTS, max_size=2))) * many),
     )
     preview = StackPreview(
         StackId(name, "credit", "data"),
@@ -137,7 +139,6 @@ def environments(draw: st.DrawFn) -> EnvironmentPlan:
         missing=tuple(draw(st.lists(TEXTS, max_size=2))),
         edges=tuple((a, keys[0]) for a in keys[1:]),
         preview=(preview,) if draw(st.booleans()) else (),
-        cost=draw(TEXTS),
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from trueup.plan.values import (
     ABSENT,
     Action,
     Category,
+    Cost,
     Evidence,
     Plan,
     PropertyChange,
@@ -58,6 +59,7 @@ EVIDENCE = Evidence(
     approvals_required=2,
     approvers=("risk",),
     unapplied=(SpecChange("Monitor/credit/latency", "added", Category.NON_BREAKING),),
+    cost=Cost("EUR", 120.0, 180.0, 420.0, notes=("DaemonSet probe: how many nodes there are is not known.",)),
 )
 EDGES = (
     (Key.parse("Dataset/credit/clicks"), Key.parse("Pipeline/credit/risk")),
@@ -69,7 +71,6 @@ SEAL = (SealEntry("prod.credit.data", "urn", "delete", "", 1, 2),)
 PROD = EnvironmentPlan(
     Plan("credit", "prod", "a" * 40, "t" * 40, STEPS, SEAL, CHANGES, EVIDENCE),
     edges=EDGES,
-    cost="120 to 180 EUR a month",
 )
 REVIEW = PullRequestPlan(
     "credit", (PROD,), "a" * 40, "b" * 40, "mara", earlier=(Earlier("c" * 40, "prod: 1 to update"),)
@@ -96,7 +97,7 @@ def test_a_reviewer_knows_from_the_first_ten_lines(problems: Problems) -> None:
         "- **Risk**: ⛔ **data is lost**: deletes `Dataset/credit/clicks`; ⚠️ may replace `Database/credit/db`",
         "- **Runs**: trains `Model/credit/risk`, about 3 min",
         "- **Downstream**: 1 `Endpoint`, 1 `Model`: `Endpoint/credit/risk`, `Model/credit/risk`",
-        "- **Cost**: 120 to 180 EUR a month",
+        "- **Cost**: 120 → 180 EUR a month, 60 more, 420 with every autoscaler at its maximum",
         "- **Gates**: `QualityGate/credit/better` decides whether the new version is used; ⚠️ 1 of 2 policies refused: `keep-data`",
         "- **Approvals**: ⚠️ missing: 2 approvals of team risk",
     ]
@@ -147,12 +148,15 @@ def test_what_policies_and_errors_block_is_said_first() -> None:
 
 
 def test_several_environments_are_named_where_they_differ() -> None:
-    dev = replace(PROD, plan=replace(PROD.plan, environment="dev", steps=STEPS[:2]), cost="")
+    cheap = replace(EVIDENCE, cost=Cost(unknown="dev declares no `spec.prices`."))
+    dev = replace(PROD, plan=replace(PROD.plan, environment="dev", steps=STEPS[:2], evidence=cheap))
     body = body_of(replace(REVIEW, environments=(dev, PROD)))
     assert "- **Where**: `dev`: 2 to update, 1 training run; `prod`: 1 to delete" in body
     assert "**data is lost**: deletes `Dataset/credit/clicks` (`prod`)" in body
     assert "- **Runs**: `dev`, `prod`: `Model/credit/risk`, about 3 min" in body
-    assert "- **Cost**: `prod`: 120 to 180 EUR a month" in body
+    assert "- **Cost**: `dev`: not known: dev declares no `spec.prices`." in body.replace("\\", "")
+    assert "`prod`: 120 → 180 EUR a month, 60 more, 420 with every autoscaler at its maximum" in body
+    assert "Not in the cost: 1 resource" in body and "how many nodes there are" in body
 
 
 def test_nothing_to_do_is_said_as_such() -> None:

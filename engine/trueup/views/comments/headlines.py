@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from trueup.plan.values import Action
+from trueup.views import costs
 from trueup.views.comments import risks
 from trueup.views.comments.escaping import code, plain, prose
 from trueup.views.comments.risks import BLOCKED, CALM, WARNED, Hazard
@@ -192,7 +193,7 @@ def _rank(kind: tuple[str, int]) -> tuple[int, str]:
 
 
 def _cost(environments: list[EnvironmentPlan], cap: int) -> str:
-    return _each(environments, lambda e: prose(e.cost, cap // 2) if e.cost else "", cap) or "not known"
+    return _each(environments, lambda e: prose(costs.phrase(e.plan.evidence.cost), cap // 2), cap)
 
 
 def _gates(environments: list[EnvironmentPlan], cap: int) -> str:

@@ -139,6 +139,9 @@ def _others(found: EnvironmentPlan, detail: Detail) -> Iterator[Block]:
     if plan.evidence.drift:
         items = tuple(f"🔀 {code(d, 300)}" for d in plan.evidence.drift[: detail.rows])
         yield Fold(f"Drift: {plural(len(plan.evidence.drift), 'resource')} not as applied", (Items(items),))
+    if plan.evidence.cost.notes and detail.rows:
+        items = tuple(prose(n) for n in plan.evidence.cost.notes[: detail.rows])
+        yield Fold(f"Not in the cost: {plural(len(plan.evidence.cost.notes), 'resource')}", (Items(items),))
     if found.preview and detail.preview:
         yield Fold("What the providers say (Pulumi preview)", tuple(previews(found.preview)))
     if plan.evidence.unapplied:

@@ -30,8 +30,6 @@ class EnvironmentPlan:
     """What the providers say, where an online plan was made."""
     vacant: str = ""
     """Why there is nothing to do anything with, as a sentence; empty where there is something."""
-    cost: str = ""
-    """Cost per month before and after, as a phrase (`120 to 180 EUR a month`); empty where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from trueup.validate.judging import Judge
 from trueup.validate.shaping import Problem, shaped
 from trueup_specs.core.diagnostics import Diagnostic, Related, Severity, nearest
-from trueup_specs.core.envelope import Document, Source, SpecModel
+from trueup_specs.core.envelope import Document, Source
 from trueup_specs.core.links import WORKSPACE_KINDS, references
 from trueup_specs.core.patches import merge
 from trueup_specs.core.positions import Location, Path
 from trueup_specs.core.references import Key
-from trueup_specs.core.rules import Finding, MemoryIndex, PartRule, Rule, SpecRule, below
+from trueup_specs.core.rules import Finding, MemoryIndex, Rule
 from trueup_specs.kinds import KINDS
 from trueup_specs.kinds.overlay.spec import OverlaySpec
 
@@ -24,7 +25,7 @@ def problems(
     documents: Iterable[Document], index: MemoryIndex, claimed: frozenset[Key], at: At
 ) -> Iterator[Diagnostic]:
     """Everything that is wrong with some documents among all. `claimed` are the keys of documents that are wrong in themselves."""
-    judges = {name: _Judge([rule() for rule in kind.rules]) for name, kind in KINDS.items()}
+    judges = {name: Judge(rule() for rule in kind.rules) for name, kind in KINDS.items()}
     for document in documents:
         yield from _dangling(document, index, claimed, at)
         for rule, finding in judges[document.key.kind].findings(document, index):
@@ -62,47 +63,6 @@ def _suggestion(key: Key, index: MemoryIndex, claimed: frozenset[Key] = frozense
     return f"Add a document of kind {key.kind} with that name" + (
         f", or use one of {', '.join(sorted(same)[:8])}." if same else "."
     )
-
-
-_Find = Callable[[Any, Document, MemoryIndex], Iterable[Finding]]
-_Parts = Callable[[Any], Iterable[tuple[Path, SpecModel]]]
-
-
-class _Judge:
-    """The rules of a kind, asked a hundred thousand times: each in the shortest way, and those about parts once for equal parts."""
-
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        self._rules: list[tuple[Rule, _Find]] = []
-        self._of_parts: dict[_Parts, list[PartRule[Any]]] = {}
-        self._right: dict[tuple[_Parts, int], SpecModel] = {}
-        """Parts in which nothing was found. Holding them keeps their identity their own."""
-        for rule in rules:
-            if isinstance(rule, PartRule) and type(rule).check is PartRule.check:
-                self._of_parts.setdefault(rule.parts, []).append(rule)
-            else:
-                self._rules.append((rule, _finding(rule)))
-
-    def findings(self, document: Document, index: MemoryIndex) -> Iterator[tuple[Rule, Finding]]:
-        """What the rules find in a document."""
-        spec = document.spec
-        for parts, judges in self._of_parts.items():
-            for path, part in parts(spec):
-                if (parts, id(part)) in self._right:
-                    continue
-                found = [(judge, finding) for judge in judges for finding in judge.judge(part)]
-                if not found:
-                    self._right[parts, id(part)] = part
-                yield from ((judge, below(path, finding)) for judge, finding in found)
-        for rule, find in self._rules:
-            for finding in find(spec, document, index):
-                yield rule, finding
-
-
-def _finding(rule: Rule) -> _Find:
-    """What a rule finds in a spec: a rule about one kind is asked without the way through `check`."""
-    if isinstance(rule, SpecRule) and type(rule).check is SpecRule.check:
-        return rule.find
-    return lambda _, document, index: rule.check(document, index)
 
 
 def _diagnostic(rule: Rule, finding: Finding, document: Document, index: MemoryIndex, at: At) -> Diagnostic:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
 
+from trueup_specs.core import docstrings
 from trueup_specs.core.diagnostics import Severity
 from trueup_specs.core.envelope import Document, SpecModel
 from trueup_specs.core.positions import Path
@@ -63,6 +64,9 @@ class Rule(ABC):
     """
 
     code: ClassVar[str]
+    about: ClassVar[tuple[str, ...]] = ()
+    """Fields of the models, such as `metadata.labels` and `spec.triggers`; of a PartRule, fields of the part, such as `needs`. Where none
+    of them is written, the rule finds nothing and is not asked. Empty for a rule that is always asked."""
     severity: ClassVar[Severity] = Severity.ERROR
     reason: ClassVar[str]
     good: ClassVar[str]
@@ -75,7 +79,8 @@ class Rule(ABC):
         missing = [n for n in ("code", "reason", "good", "bad") if not hasattr(cls, n)]
         if missing or not cls.__doc__:
             raise TypeError(f"rule {cls.__name__} lacks {', '.join(missing) or 'a docstring'}")
-        cls.good, cls.bad = inspect.cleandoc(cls.good), inspect.cleandoc(cls.bad)
+        if docstrings.wanted:
+            cls.good, cls.bad = inspect.cleandoc(cls.good), inspect.cleandoc(cls.bad)
 
     @abstractmethod
     def check(self, document: Document, index: Index) -> Iterator[Finding]:
@@ -169,8 +174,8 @@ def derived(index: Index, compute: Callable[[Index], V]) -> V:
 
 
 def examples(*documents: str) -> str:
-    """Several YAML documents as one text, each with its own indentation."""
-    return "\n---\n".join(inspect.cleandoc(document) for document in documents)
+    """Several YAML documents as one text, each with its own indentation; nothing where no documentation is wanted."""
+    return "" if not docstrings.wanted else "\n---\n".join(inspect.cleandoc(document) for document in documents)
 
 
 def repeated(items: Iterable[V]) -> Iterator[tuple[int, int, V]]:

@@ -102,6 +102,7 @@ class FileMissing(SpecRule[DataSourceSpec]):
     """A path must be a file of the repository, relative to the folder of `trueup.yaml`."""
 
     code = "TRU1311"
+    about = ("spec.file",)
     reason = "The rows could not be read, or would be those of one machine only."
     good = _FILE
     bad = """
@@ -132,6 +133,7 @@ class SchemeUnknown(SpecRule[DataSourceSpec]):
     """The URL must have a scheme that fsspec reads."""
 
     code = "TRU1312"
+    about = ("spec.file",)
     severity = Severity.WARNING
     reason = "The rows could not be read, unless a plug-in of fsspec knows the scheme."
     good = """
@@ -207,6 +209,7 @@ class FormatOfOther(SpecRule[DataSourceSpec]):
     """`format` should be that of the file's name."""
 
     code = "TRU1314"
+    about = ("spec.file",)
     severity = Severity.WARNING
     reason = "A file that is read as another format fails when the rows are loaded."
     good = _FILE
@@ -237,6 +240,7 @@ class OptionUnknown(SpecRule[DataSourceSpec]):
     """`options` must be those of the format."""
 
     code = "TRU1315"
+    about = ("spec.file",)
     reason = "Another option would be ignored, and the rows read in another way than was meant."
     good = _FILE
     bad = """
@@ -265,6 +269,7 @@ class OptionValue(SpecRule[DataSourceSpec]):
     """`delimiter` and `decimal` must be one character each, and different; `header` true or false."""
 
     code = "TRU1316"
+    about = ("spec.file",)
     reason = "The file could not be read."
     good = _FILE
     bad = """
@@ -302,6 +307,7 @@ class QueryChanges(SpecRule[DataSourceSpec]):
     """`query` and `cursor` must only read."""
 
     code = "TRU1317"
+    about = ("spec.sql",)
     reason = "Sources are read again whenever data is loaded; a statement that changes data would change it each time."
     good = _SQL
     bad = """
@@ -340,6 +346,7 @@ class ConnectionMalformed(SpecRule[DataSourceSpec]):
     """`connection` must be a URL of SQLAlchemy."""
 
     code = "TRU1318"
+    about = ("spec.sql",)
     reason = "The database could not be found."
     good = """
         kind: DataSource

@@ -41,6 +41,7 @@ class CredentialInClear(HolderRule):
     """A value that looks like a credential must be given by `secretRef`."""
 
     code = "TRU1040"
+    about = ("env", "storage_options")
     reason = "Specs are read by everyone who can read the repository, and Git never forgets: the credential would have to be changed."
     good = """
         kind: Environment

@@ -22,6 +22,7 @@ class EnvironmentsEmpty(Rule):
     """`metadata.environments` must name at least one environment."""
 
     code = "TRU1000"
+    about = ("metadata.environments",)
     reason = "An empty list means that the document exists nowhere; leave the field out for everywhere."
     good = """
         kind: Entity
@@ -48,6 +49,7 @@ class EnvironmentsRepeated(Rule):
     """`metadata.environments` must name each environment once."""
 
     code = "TRU1001"
+    about = ("metadata.environments",)
     reason = "A repeated name is, as a rule, another environment that was meant."
     good = """
         kind: Environment
@@ -82,6 +84,7 @@ class EnvironmentsOfWorkspaceKind(Rule):
     """`metadata.environments` must not stand in a Workspace, Environment or Team, which hold everywhere."""
 
     code = "TRU1002"
+    about = ("metadata.environments",)
     reason = "These kinds configure the whole workspace, so a limit to some environments would silently do nothing."
     good = """
         kind: Team
@@ -109,6 +112,7 @@ class LabelKey(Rule):
     """A label's key must be good for Kubernetes: `[prefix/]name`, at most 63 characters after the prefix."""
 
     code = "TRU1003"
+    about = ("metadata.labels",)
     reason = "Labels become labels or tags of the target; Kubernetes refuses other keys when the plan is applied."
     good = """
         kind: Entity
@@ -138,6 +142,7 @@ class LabelValue(Rule):
     """A label's value must be good for Kubernetes: at most 63 letters, digits, `-`, `_` and `.`."""
 
     code = "TRU1004"
+    about = ("metadata.labels",)
     reason = "Labels become labels or tags of the target; Kubernetes refuses other values when the plan is applied."
     good = """
         kind: Entity
@@ -165,6 +170,7 @@ class MovedFromMalformed(Rule):
     """`metadata.movedFrom` must be `name` or `namespace/name`."""
 
     code = "TRU1005"
+    about = ("metadata.moved_from",)
     reason = "It is how the former resource is found; another form finds nothing, and the data would start anew."
     good = """
         kind: Entity
@@ -200,6 +206,7 @@ class MovedFromItself(Rule):
     """`metadata.movedFrom` must name another document than its own."""
 
     code = "TRU1006"
+    about = ("metadata.moved_from",)
     reason = "A document that is moved from itself was, as a rule, renamed in the wrong place."
     good = """
         kind: Entity
@@ -226,6 +233,7 @@ class MovedFromExists(Rule):
     """`metadata.movedFrom` must name a document that is gone."""
 
     code = "TRU1007"
+    about = ("metadata.moved_from",)
     reason = "Two documents cannot both own the same real thing."
     good = """
         kind: Entity
@@ -282,6 +290,7 @@ class MovedFromTwice(Rule):
     """`metadata.movedFrom` must be said by one document only."""
 
     code = "TRU1008"
+    about = ("metadata.moved_from",)
     reason = "Two documents cannot both own the same real thing."
     good = """
         kind: Entity
@@ -318,6 +327,7 @@ class DeletionPolicyWithoutData(Rule):
     """`metadata.deletionPolicy: retain` has an effect only on kinds that hold data."""
 
     code = "TRU1009"
+    about = ("metadata.deletion_policy",)
     severity = Severity.WARNING
     reason = (
         "Processes, routes and definitions can be made again; only ObjectStore, Dataset and Model hold what cannot."
@@ -400,6 +410,7 @@ class OwnerOfOtherNamespace(Rule):
     """`metadata.owner` should be a team that owns the document's namespace."""
 
     code = "TRU1011"
+    about = ("metadata.owner",)
     severity = Severity.WARNING
     reason = "Approvals are asked of the namespace's owners, so the two should be the same people."
     good = """

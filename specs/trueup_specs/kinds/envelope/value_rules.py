@@ -46,7 +46,8 @@ def _secrets(part: SpecModel) -> tuple[tuple[Path, SecretRef], ...]:
 
 
 def _resources(part: SpecModel) -> tuple[tuple[Path, Resources], ...]:
-    return tuple(instances(part, Resources))
+    """What a part says of CPU and memory, where it says anything."""
+    return tuple((path, found) for path, found in instances(part, Resources) if found.model_fields_set)
 
 
 class SecretStoreAbsent(Rule):
@@ -224,6 +225,7 @@ class VariableName(HolderRule):
     """The name of an environment variable must be letters, digits and `_`, and not begin with a digit."""
 
     code = "TRU1035"
+    about = ("env",)
     reason = "Shells and Kubernetes refuse other names."
     good = """
         kind: Pipeline

@@ -18,6 +18,7 @@ class TimeUnknown(SpecRule[ModelSpec]):
     """A model with features must be trained on a dataset that says the time of each row."""
 
     code = "TRU1731"
+    about = ("spec.features",)
     reason = "Features are joined as of that time; without it the join would look into the future."
     good = GOOD
     bad = examples(
@@ -75,6 +76,7 @@ class JoinKeyUnknown(SpecRule[ModelSpec]):
     """A model with features must be trained on a dataset with the join keys of their entities."""
 
     code = "TRU1732"
+    about = ("spec.features",)
     reason = "Without the keys no feature can be found for a row."
     good = GOOD
     bad = (

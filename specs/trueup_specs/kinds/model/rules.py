@@ -39,6 +39,7 @@ class TwoOrigins(SpecRule[ModelSpec]):
     """A model must not have both `pipeline` and `source`."""
 
     code = "TRU1700"
+    about = ("spec.source",)
     reason = "It would not be known whether it is trained here or taken from elsewhere."
     good = _TRAINED
     bad = """
@@ -69,6 +70,7 @@ class SourceMalformed(SpecRule[ModelSpec]):
     """`source.uri` must be an MLflow model URI or a path of the workspace."""
 
     code = "TRU1701"
+    about = ("spec.source",)
     reason = "Nothing else can be loaded as a model."
     good = _TRAINED
     bad = """
@@ -100,6 +102,7 @@ class PathRepeated(SpecRule[ModelSpec]):
     """`promotion.path` must name each environment once."""
 
     code = "TRU1702"
+    about = ("spec.promotion",)
     reason = "A version cannot come to an environment before and after another."
     good = _TRAINED
     bad = """
@@ -126,6 +129,7 @@ class PathOutsideEnvironments(SpecRule[ModelSpec]):
     """`promotion.path` must name environments that the model exists in."""
 
     code = "TRU1703"
+    about = ("spec.promotion",)
     reason = "A version cannot be promoted to where the model is not."
     good = _TRAINED
     bad = """
@@ -158,6 +162,7 @@ class TrainedOffPath(SpecRule[ModelSpec]):
     """`train.in` must be on the promotion path."""
 
     code = "TRU1704"
+    about = ("spec.promotion",)
     reason = "A version that is trained elsewhere would never be promoted."
     good = """
         kind: Environment
@@ -211,6 +216,7 @@ class TrainedAfterPromotion(SpecRule[ModelSpec]):
     """`train.in` must be the first environment of the promotion path, or `each`."""
 
     code = "TRU1705"
+    about = ("spec.promotion",)
     reason = "Versions travel along the path; the environments before the one that trains would never be given one."
     good = TrainedOffPath.good
     bad = TrainedOffPath.bad.replace("name: lab", "name: prod").replace(
@@ -256,6 +262,7 @@ class AliasTwice(SpecRule[ModelSpec]):
     """`aliases` must name each alias once."""
 
     code = "TRU1707"
+    about = ("spec.aliases",)
     reason = "An alias means one version."
     good = _TRAINED
     bad = """
@@ -279,6 +286,7 @@ class AliasReserved(SpecRule[ModelSpec]):
     """An alias must not be `latest` or look like a version, such as `v2`."""
 
     code = "TRU1708"
+    about = ("spec.aliases",)
     reason = "MLflow refuses these names."
     good = _TRAINED
     bad = """
@@ -302,6 +310,7 @@ class SoakWithoutPath(SpecRule[ModelSpec]):
     """`promotion.soak` needs a path of at least two environments."""
 
     code = "TRU1709"
+    about = ("spec.promotion",)
     reason = "Where nothing is promoted, nothing waits."
     good = _TRAINED
     bad = """
@@ -325,6 +334,7 @@ class SoakNothing(SpecRule[ModelSpec]):
     """`promotion.soak` must be more than nothing."""
 
     code = "TRU1710"
+    about = ("spec.promotion",)
     severity = Severity.WARNING
     reason = "A version would go on at once, as without it."
     good = _TRAINED
@@ -356,6 +366,7 @@ class SignatureFieldTwice(SpecRule[ModelSpec]):
     """`signature` must name each input and output once."""
 
     code = "TRU1711"
+    about = ("spec.signature",)
     reason = "A column has one type."
     good = """
         kind: Model
@@ -386,6 +397,7 @@ class LabelAsInput(SpecRule[ModelSpec]):
     """The label must not be an input of the signature."""
 
     code = "TRU1712"
+    about = ("spec.signature",)
     reason = "Who asks for a prediction does not know it; a model that is given it in training learns nothing else."
     good = SignatureFieldTwice.good
     bad = """
@@ -413,6 +425,7 @@ class PositiveClassOfRegression(SpecRule[ModelSpec]):
     """`positiveClass` belongs to classification."""
 
     code = "TRU1713"
+    about = ("spec.positive_class",)
     reason = "A regression has no classes."
     good = SignatureFieldTwice.good
     bad = """
@@ -437,6 +450,7 @@ class HighRiskWithoutUse(SpecRule[ModelSpec]):
     """A model of high risk should say its intended use."""
 
     code = "TRU1714"
+    about = ("spec.risk_class",)
     severity = Severity.WARNING
     reason = "The EU AI Act (article 13) wants the intended purpose of a high-risk system documented."
     good = """

@@ -73,6 +73,7 @@ class GateOfOther(SpecRule[ModelSpec]):
     """`gates` must name gates of this model, each once."""
 
     code = "TRU1720"
+    about = ("spec.gates",)
     reason = "A gate judges the model that it names, so this one would decide nothing here."
     good = GOOD
     bad = examples(
@@ -148,6 +149,7 @@ class ParameterUnknown(SpecRule[ModelSpec]):
     """`params` must name parameters of the pipeline."""
 
     code = "TRU1722"
+    about = ("spec.params",)
     reason = "Another name would be ignored, and the model trained with the default."
     good = GOOD
     bad = GOOD.replace(
@@ -172,6 +174,7 @@ class ParameterType(SpecRule[ModelSpec]):
     """A value in `params` must be of the parameter's type."""
 
     code = "TRU1723"
+    about = ("spec.params",)
     reason = "The run would stop at the first step that uses it."
     good = GOOD
     bad = GOOD.replace(
@@ -248,6 +251,7 @@ class LabelUnknown(SpecRule[ModelSpec]):
     """The label must be a column of the data that the model is trained on."""
 
     code = "TRU1725"
+    about = ("spec.label",)
     reason = "There would be nothing to learn."
     good = GOOD
     bad = GOOD.replace(
@@ -292,6 +296,7 @@ class LabelAmongFeatures(SpecRule[ModelSpec]):
     """The label must not be one of the model's features."""
 
     code = "TRU1727"
+    about = ("spec.features",)
     reason = "The model would read the answer in training, and not have it when it serves."
     good = GOOD
     bad = examples(
@@ -340,6 +345,7 @@ class SignatureUnknown(SpecRule[ModelSpec]):
     """The inputs of the signature must be columns of the data that the model is trained on."""
 
     code = "TRU1728"
+    about = ("spec.signature",)
     reason = "The model that the run logs could not have them, so every run would be refused."
     good = GOOD
     bad = GOOD.replace(

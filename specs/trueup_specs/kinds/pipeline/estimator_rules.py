@@ -103,6 +103,7 @@ class EstimatorPrivate(StepRule):
     """An estimator of scikit-learn must be a public class, as `sklearn.module.Class`."""
 
     code = "TRU1621"
+    about = ("with_",)
     reason = "Private modules change without notice, and a function or module is no estimator."
     good = """
         kind: Pipeline

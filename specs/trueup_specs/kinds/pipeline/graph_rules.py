@@ -91,6 +91,7 @@ class NeedTwice(StepRule):
     """`needs` must name each step once."""
 
     code = "TRU1552"
+    about = ("needs",)
     reason = "A repeated name is, as a rule, another step that was meant."
     good = _CHAIN
     bad = """
@@ -217,6 +218,7 @@ class InputUnknown(StepRule):
     """A built-in step takes its own inputs only."""
 
     code = "TRU1556"
+    about = ("inputs",)
     reason = "The step would not read it, so the intended data would not arrive."
     good = """
         kind: Pipeline
@@ -308,6 +310,7 @@ class OutputDeclared(StepRule):
     """A built-in step must not declare outputs or metrics, since it has its own."""
 
     code = "TRU1559"
+    about = ("outputs", "metrics")
     reason = "The declaration would be ignored, and what reads it would find nothing."
     good = InputUnknown.good
     bad = """
@@ -345,6 +348,7 @@ class OutputOutside(StepRule):
     """The path of an output must stay in the step's folder."""
 
     code = "TRU1560"
+    about = ("outputs",)
     reason = "Only that folder is kept, hashed and handed on; what is written elsewhere would be lost or overwrite other data."
     good = """
         kind: Pipeline
@@ -372,6 +376,7 @@ class OutputPathTwice(StepRule):
     """Two outputs of a step must not share a path."""
 
     code = "TRU1561"
+    about = ("outputs",)
     reason = "Each would be what the other wrote."
     good = OutputOutside.good
     bad = """

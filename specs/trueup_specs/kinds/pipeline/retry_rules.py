@@ -15,6 +15,7 @@ class BackoffAboveMaximum(StepRule):
     """`retry.backoff` must not be above `retry.maxBackoff`."""
 
     code = "TRU1582"
+    about = ("retry",)
     reason = "The first wait would already be cut."
     good = """
         kind: Pipeline
@@ -42,6 +43,7 @@ class TimeoutZero(StepRule):
     """A step's `timeout` must be more than nothing."""
 
     code = "TRU1583"
+    about = ("timeout",)
     reason = "The step would be ended as soon as it starts."
     good = """
         kind: Pipeline
@@ -68,6 +70,7 @@ class RetryWithoutLimit(StepRule):
     """`retry` without `limit` tries nothing again."""
 
     code = "TRU1584"
+    about = ("retry",)
     severity = Severity.WARNING
     reason = "The default limit is 0, so the other fields of `retry` do nothing."
     good = BackoffAboveMaximum.good

@@ -53,6 +53,7 @@ class TriggerOne(SpecRule[PipelineSpec]):
     """A trigger must have exactly one of `schedule`, `onData` and `onCode`."""
 
     code = "TRU1590"
+    about = ("spec.triggers",)
     reason = "A trigger with several could mean either or both; write one trigger for each."
     good = _READS
     bad = """
@@ -79,6 +80,7 @@ class TriggerCron(SpecRule[PipelineSpec]):
     """`schedule.cron` must be a cron expression that fires."""
 
     code = "TRU1591"
+    about = ("spec.triggers",)
     reason = "The pipeline would never run by itself."
     good = _READS
     bad = """
@@ -105,6 +107,7 @@ class TriggerTimezone(SpecRule[PipelineSpec]):
     """`schedule.timezone` must be a time zone of the IANA database."""
 
     code = "TRU1592"
+    about = ("spec.triggers",)
     reason = "Nobody could tell when the schedule fires."
     good = _READS
     bad = """
@@ -130,6 +133,7 @@ class TriggerUnread(SpecRule[PipelineSpec]):
     """`onData` must name datasets that the pipeline reads."""
 
     code = "TRU1593"
+    about = ("spec.triggers",)
     reason = "A new version would start a run that reads what the last one read."
     good = _READS
     bad = examples(
@@ -169,6 +173,7 @@ class TriggerNothing(SpecRule[PipelineSpec]):
     """`onData` must name each dataset once, and at least one."""
 
     code = "TRU1594"
+    about = ("spec.triggers",)
     reason = "A trigger without a dataset never fires."
     good = _READS
     bad = """
@@ -236,6 +241,7 @@ class FunctionFileMissing(SpecRule[PipelineSpec]):
     """The file of a function must be in the pipeline's `code`."""
 
     code = "TRU1596"
+    about = ("spec.code",)
     reason = "The run would stop at the step, after all that comes before it."
     good = CodeMissing.good
     bad = """
@@ -266,6 +272,7 @@ class LockfileMissing(SpecRule[PipelineSpec]):
     """`lockfile` must be a file of the repository, `pylock.toml` or a requirements file."""
 
     code = "TRU1597"
+    about = ("spec.lockfile",)
     reason = "The environment of the steps is built from it, the same everywhere."
     good = """
         # files: ml/pylock.toml
@@ -302,6 +309,7 @@ class ImageMutable(SpecRule[PipelineSpec]):
     """`image` must be named by digest."""
 
     code = "TRU1598"
+    about = ("spec.image",)
     reason = "A tag can mean another image tomorrow, and the run could not be repeated."
     good = f"""
         kind: Pipeline

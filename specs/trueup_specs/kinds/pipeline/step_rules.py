@@ -95,6 +95,7 @@ class CommandEmpty(StepRule):
     """`run` must be a command."""
 
     code = "TRU1572"
+    about = ("run",)
     reason = "Nothing would be started."
     good = _COMMAND
     bad = """
@@ -232,6 +233,7 @@ class ParameterUnused(SpecRule[PipelineSpec]):
     """A declared parameter should be used by a step."""
 
     code = "TRU1576"
+    about = ("spec.params",)
     severity = Severity.WARNING
     reason = "Whoever sets it expects that it changes something."
     good = _COMMAND
@@ -263,6 +265,7 @@ class ParameterDefault(SpecRule[PipelineSpec]):
     """The default of a parameter must be of its type."""
 
     code = "TRU1577"
+    about = ("spec.params",)
     reason = "Each run that sets no other value would stop at the first step that uses it."
     good = _COMMAND
     bad = """
@@ -295,6 +298,7 @@ class ParameterName(SpecRule[PipelineSpec]):
     """A parameter's name must be letters, digits, `-` and `_`, and different from others as an environment variable."""
 
     code = "TRU1578"
+    about = ("spec.params",)
     reason = (
         "Expressions find no other names, and commands are given parameters as variables such as `PARAM_MAX_DEPTH`."
     )
@@ -333,6 +337,7 @@ class ConditionInvalid(StepRule):
     """`when` must be a CEL condition over `params` and `steps.NAME.metrics`."""
 
     code = "TRU1579"
+    about = ("when",)
     reason = "The run would stop when it comes to decide about the step."
     good = """
         kind: Pipeline
@@ -410,6 +415,7 @@ class MetricName(StepRule):
     """Metrics must be named once each, with letters, digits, `_`, `-`, `.`, `/` and spaces."""
 
     code = "TRU1581"
+    about = ("metrics",)
     reason = "MLflow refuses other names when the step reports them."
     good = _COMMAND
     bad = """

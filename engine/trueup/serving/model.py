@@ -137,8 +137,12 @@ class Served(Model):  # type: ignore[misc]
         if self.revision.log_mode == "all":
             line["inputs"] = {str(k): v for k, v in given.to_dict("list").items()}
             line["outputs"] = {o["name"]: o["data"] for o in outputs}
+        self.write(json.dumps(line, default=str))
+
+    def write(self, line: str) -> None:
+        """Keeps a line of the inference log."""
         with self._log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, default=str) + "\n")
+            file.write(line + "\n")
 
 
 def _listed(data: Any) -> list[Any]:

@@ -43,7 +43,8 @@ def _before(document: Document, spec: EndpointSpec, catalog: Catalog) -> Iterato
         yield tokens.SECRET, "", {"type": "Opaque", "stringData": secrets}
     if rollouts.progressive(spec.rollout):
         for suffix, service in networking.services(document, spec):
-            yield tokens.SERVICE, suffix, service
+            # It stands before the pods that it leads to, so that nobody may wait for them.
+            yield tokens.SERVICE, suffix, {**service, "metadata": {"annotations": {"pulumi.com/skipAwait": "true"}}}
         for suffix, template in rollouts.templates(spec, catalog):
             yield tokens.ANALYSIS_TEMPLATE, suffix, dict(template)
 

@@ -85,10 +85,12 @@ def resource(
     after: tuple[Resource, ...] = (),
     suffix: str = "",
 ) -> Resource:
-    """An object of a document, named like it, in its namespace and in the serving stack."""
+    """An object of a document, named like it, in its namespace and in the serving stack; annotations may be given."""
+    made = metadata(document, catalog, name=document.key.name + suffix)
+    made["annotations"] |= properties.get("metadata", {}).get("annotations", {})
     return Resource(
         address_of(document, catalog, LAYER, token, suffix),
-        {"metadata": metadata(document, catalog, name=document.key.name + suffix), **properties},
+        {**properties, "metadata": made},
         document.key,
         (*home(document.key.namespace, catalog), *(r.address for r in after)),
         options(document, catalog, token, suffix),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def crds() -> Crds:
+def schemas() -> Crds:
     """The schemas of the components' custom resources, which stand beside the checkout."""
     from trueup_test_crds import FOLDER, Crds
 

@@ -32,18 +32,18 @@ def is_custom(resource: Resource) -> bool:
 
 
 @pytest.mark.parametrize("target", ["kubernetes"])
-def test_every_custom_resource_is_one_that_its_schema_allows(target: str, crds: Crds) -> None:
+def test_every_custom_resource_is_one_that_its_schema_allows(target: str, schemas: Crds) -> None:
     resources = [r for r in compiled(target).resources() if is_custom(r)]
     assert len({r.address.type for r in resources}) >= 6
-    assert {str(r.address): wrong for r in resources if (wrong := crds.mistakes(r))} == {}
+    assert {str(r.address): wrong for r in resources if (wrong := schemas.mistakes(r))} == {}
 
 
-def test_a_custom_resource_that_is_wrong_is_found(crds: Crds) -> None:
+def test_a_custom_resource_that_is_wrong_is_found(schemas: Crds) -> None:
     rollout = found("kubernetes", "Rollout")
     properties: Any = deepcopy(dict(rollout.properties))
     properties["spec"]["strategy"] = {"canari": {}}
     properties["spec"]["progressDeadlineSeconds"] = "soon"
-    assert crds.mistakes(replace(rollout, properties=properties)) == [
+    assert schemas.mistakes(replace(rollout, properties=properties)) == [
         "spec.progressDeadlineSeconds: 'soon' is not of type 'integer'",
         "spec.strategy: Additional properties are not allowed ('canari' was unexpected)",
     ]

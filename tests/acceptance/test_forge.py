@@ -522,7 +522,7 @@ def test_a_ledger_that_was_written_anew_is_found_and_nothing_is_applied_on_it(hu
     forger = hub.clone("forger", "owner")
     forger.git("update-ref", LEDGER, f"{good}~3")
     for number in range(6):
-        forger.trueup("rollback", "dev", "--lift", "--why", f"forged {number}")
+        forger.trueup(("down", "up")[number % 2], "dev")
     forger.git("push", "-q", "--force", "origin", f"{LEDGER}:{LEDGER}")
     try:
         clone = fresh(hub, "anew")

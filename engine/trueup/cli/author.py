@@ -81,8 +81,6 @@ def init(
         emit(
             f"Wrote {found.file}: {len(found.names)} policies, advisory at first. Look at `trueup plan`, then commit it."
         )
-        if found.left_out:
-            emit(f"Left out, since they are about an environment that is not here: {', '.join(found.left_out)}.")
     if ci is not None:
         written = automating.automate(workspace, ci.value)
         emit(

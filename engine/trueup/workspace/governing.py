@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trueup.load.trees import WorkingTree, named
-from trueup.resolve.environments import environments
 from trueup.validate.validation import documents
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup.workspace.planning import by_key
@@ -28,8 +27,6 @@ class Governed:
     file: str
     """Relative to the repository."""
     names: tuple[str, ...]
-    left_out: tuple[str, ...]
-    """Policies about environments that the workspace does not have."""
 
 
 def govern(workspace: Workspace) -> Governed:
@@ -39,17 +36,11 @@ def govern(workspace: Workspace) -> Governed:
         raise WorkspaceError(f"There is a {FILE} already. Move it away, or copy what you want by hand.", 64)
     found = by_key(documents(WorkingTree(workspace.repository, workspace.prefix)))
     there = {key.name for key in found if key.kind == "Policy"}
-    known = set(environments(found))
-    kept, left_out = [], []
-    for name, text in _starters():
-        if name in there:
-            raise WorkspaceError(f"There is a Policy {name!r} already. Rename it, or copy what you want by hand.", 64)
-        if set(_environments(text)) <= known:
-            kept.append((name, text))
-        else:
-            left_out.append(name)
-    path.write_text(_HEAD + "---\n".join(_advisory(text) for _, text in kept), encoding="utf-8")
-    return Governed(named(workspace.prefix, FILE), tuple(n for n, _ in kept), tuple(left_out))
+    policies = dict(_starters())
+    if taken := sorted(there & policies.keys()):
+        raise WorkspaceError(f"There is a Policy {taken[0]!r} already. Rename it, or copy what you want by hand.", 64)
+    path.write_text(_HEAD + "---\n".join(map(_advisory, policies.values())), encoding="utf-8")
+    return Governed(named(workspace.prefix, FILE), tuple(policies))
 
 
 def _starters() -> Iterator[tuple[str, str]]:
@@ -58,12 +49,6 @@ def _starters() -> Iterator[tuple[str, str]]:
         found = re.search(r"^metadata: \{ name: ([-a-z0-9]+) \}$", document, re.MULTILINE)
         assert found is not None, document
         yield found[1], document
-
-
-def _environments(text: str) -> list[str]:
-    """The environments that a policy is about: what its `match` names must be there."""
-    found = re.search(r"environments: \[([^\]]*)\]", text)
-    return [name.strip() for name in found[1].split(",")] if found else []
 
 
 def _advisory(text: str) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +14,9 @@ import pytest
 from trueup.approve import reviews
 from trueup.approve.reviews import APPROVED, CHANGES, COMMENTED, DISMISSED, Found, Merge, Review
 from trueup.forge.values import PullRequest
+from trueup.observe.live import Seen, Sight
+from trueup.plan.values import PropertyChange
+from trueup.provider.component import Live
 from trueup.workspace import permitting, reviewing
 
 World = Any
@@ -151,6 +157,142 @@ def test_an_apply_of_something_else_keeps_it(world: World, pull: Pull) -> None:
     world.commit("A longer timeout", email="cem@example.com")
     world.apply()
     assert missing(world, judged(world, pull.merge())) == ""
+
+
+def test_other_pinned_data_is_not_covered(world: World) -> None:
+    """Reviewed with version 1 of the table; another's merge pins version 2, which nobody agreed to train on."""
+    world.edit("data.yaml", "  source: credit\n", "  source: credit\n  version: 1\n")
+    world.commit("Pin the data", email="cem@example.com")
+    world.apply()
+    pull = Pull(world)
+    pull.change()
+    pull.review("bea")
+    world.git("switch", "--quiet", "main")
+    world.edit("data.yaml", "  version: 1\n", "  version: 2\n")
+    world.commit("Other data", email="cem@example.com")
+    found = judged(world, pull.merge())
+    said = missing(world, found)
+    assert "not approved by" in said and found.counted, said
+    pull.review("bea", commit=world.git("rev-parse", "main"))
+    assert missing(world, judged(world, pull.request)) == "", "whoever looked at both has agreed to both"
+
+
+ORDERS = """\
+apiVersion: trueup.dev/v1alpha1
+kind: DataSource
+metadata: {name: orders}
+spec:
+  sql:
+    connection: {secretRef: {store: variables, name: WAREHOUSE}}
+    query: SELECT id FROM orders
+    cursor: SELECT max(id) FROM orders
+---
+apiVersion: trueup.dev/v1alpha1
+kind: Dataset
+metadata: {name: orders}
+spec:
+  source: orders
+  schema: {properties: [{name: id, logicalType: integer, required: true}]}
+"""
+
+
+def test_the_latest_data_asks_nobody_again(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The source was approved, and what it holds from day to day is nobody's change."""
+    database = tmp_path / "orders.db"
+    monkeypatch.setenv("WAREHOUSE", f"sqlite:///{database}")
+    execute(database, "CREATE TABLE orders (id INTEGER)", "INSERT INTO orders VALUES (1)")
+    world.edit(
+        "environments.yaml", "  target: local\n", "  target: local\n  secretStores: [{name: variables, type: env}]\n"
+    )
+    world.commit("A store", email="cem@example.com")
+    pull = Pull(world)
+    world.write("orders.yaml", ORDERS)
+    world.commit("Orders")
+    pull.review("bea")
+    found = judged(world, pull.merge())
+    assert missing(world, found) == "" and missing(world, Found()) != ""
+    world.apply()
+    execute(database, "INSERT INTO orders VALUES (2)")
+    ready = world.prepare(revision="main", see=lambda _catalog, _recorded: Sight())
+    (step,) = ready.plan.steps
+    assert step.exempt == "volatile" and [c.path for c in step.changes] == ["sourceFingerprint"]
+    assert not ready.plan.seal and permitting.permission(world.workspace, ready).refusals == ()
+
+
+def execute(database: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(database)) as connection, connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def test_drift_asks_nobody_again(world: World, pull: Pull) -> None:
+    pull.review("bea")
+    found = judged(world, pull.merge())
+    assert missing(world, found) == ""
+    world.apply()
+    address = next(
+        a for s in world.workspace.ledger.recorded().stacks.values() for a in s.resources if a.type.endswith("Alias")
+    )
+    drifted = Sight({address: Seen(address, Live({}, {}), (PropertyChange("version", 1, 9),))})
+    ready = world.prepare(revision="main", see=lambda _catalog, _recorded: drifted)
+    (step,) = ready.plan.steps
+    assert step.exempt == "drift" and not ready.plan.seal
+    assert permitting.permission(world.workspace, ready, reviewed=Found()).refusals == ()
+
+
+POLICY = """\
+apiVersion: trueup.dev/v1alpha1
+kind: Policy
+metadata: {{ name: ceiling }}
+spec:
+  level: {level}
+  match: {{ kinds: [{kind}] }}
+  expression: "{expression}"
+  message: Not like this.
+"""
+REFUSES = "document.kind != '{kind}'"
+
+
+def ruled(world: World, kind: str, expression: str, level: str = "mandatory") -> None:
+    """A policy that is merged by somebody else after the review."""
+    world.git("switch", "--quiet", "main")
+    world.write("policies.yaml", POLICY.format(level=level, kind=kind, expression=expression))
+    world.commit("A policy", email="cem@example.com")
+
+
+def refused(world: World, found: Found) -> list[str]:
+    allowed = permitting.permission(world.workspace, world.prepare(revision="main"), reviewed=found)
+    return [r.text for r in allowed.refusals]
+
+
+def test_a_policy_that_came_after_the_review_and_refuses_is_not_passed_over(world: World, pull: Pull) -> None:
+    pull.review("bea")
+    ruled(world, "Model", REFUSES.format(kind="Model"))
+    (text,) = refused(world, judged(world, pull.merge()))
+    assert text == "The policy ceiling refuses Model/credit/risk: Not like this."
+
+
+def test_a_policy_that_came_after_the_review_and_agrees_leaves_it(world: World, pull: Pull) -> None:
+    pull.review("bea")
+    ruled(world, "Model", "document.metadata.name == 'risk'")
+    assert refused(world, judged(world, pull.merge())) == []
+
+
+def test_a_changed_policy_that_asks_for_an_override_asks_again(world: World) -> None:
+    rules = "approvals: { rules: [{ teams: [credit] }, { users: [bea], teams: [], policyOverride: true }] }"
+    world.edit("environments.yaml", "approvals: { required: 1, teams: [credit] }", rules)
+    ruled(world, "Model", "document.metadata.name == 'risk'", level="soft")
+    world.apply()
+    pull = Pull(world)
+    pull.change()
+    pull.review("cem")
+    found = judged(world, pull.merge())
+    assert refused(world, found) == [], [p.reason for p in found.passed]
+    ruled(world, "Model", REFUSES.format(kind="Model"), level="soft")
+    (text,) = refused(world, judged(world, pull.request))
+    assert text.startswith("The policy ceiling refuses")
+    pull.review("bea", commit=world.git("rev-parse", "main"))
+    assert refused(world, judged(world, pull.request)) == [], "who may override looked at it and agreed"
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,7 @@ def _say(
 ) -> None:
     urls = operating.urls(workspace.ledger.recorded(), environment)
     if form is Form.JSON:
-        found = outcomes.as_json(environment, done.outcome, done.result, done.held)
+        found = outcomes.as_json(environment, done.outcome, done.result, done.held, done.gates)
         tell({**found, "entry": done.entry, "urls": urls})
         return
     emit(outcomes.summary(environment, done.outcome, done.result, done.held))

@@ -201,6 +201,7 @@ def _result(job: Job, code: int, ended: applied.Ended | None, refusal: str) -> r
         job.commit,
         done.result if done else None,
         done.held if done else {},
+        done.gates if done else {},
         refusals=tuple(dict.fromkeys(refusals)),
         approvals=tuple(dict.fromkeys(c.person.user for c in job.found.counted if c.id in used)),
         urls=operating.urls(job.workspace.ledger.recorded(), job.environment) if done else {},

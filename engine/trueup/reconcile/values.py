@@ -49,7 +49,7 @@ class Desired:
     """Why there is nothing at all to apply, as a sentence; empty where there is something."""
     refusals: tuple[str, ...] = ()
     """What stands against the apply, as sentences."""
-    drift: Literal["report", "issue", "heal"] = "report"
+    drift: Literal["report", "issue", "pullRequest", "heal"] = "report"
     unhealable: tuple[str, ...] = ()
     """What stands against bringing back what was applied, as sentences."""
 

@@ -78,7 +78,11 @@ def event_line(event: Event) -> str:
 
 
 def as_json(
-    environment: str, outcome: str, result: Outcome, held: Mapping[Address, Mapping[str, Any]]
+    environment: str,
+    outcome: str,
+    result: Outcome,
+    held: Mapping[Address, Mapping[str, Any]],
+    gates: Mapping[Address, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """The outcome for machines."""
     return {
@@ -88,6 +92,7 @@ def as_json(
         "stacks": [_stack(r) for r in result.results],
         "blocked": {str(b.stack): b.reason for b in result.blocked},
         "held": {str(a): dict(o) for a, o in held.items()},
+        "gates": {str(a): dict(o) for a, o in gates.items()},
         "notReady": {str(a): t for a, t in result.not_ready.items()},
     }
 

@@ -27,6 +27,8 @@ from trueup_stacks.core.resources import Address, Stack, StackId, Value, decode,
 
 DONE, FAILED, WAITING, PARTLY, NOTHING = "done", "failed", "waiting", "partly", "nothing"
 
+GATE = "trueup:run:Gate"
+
 
 @dataclass(frozen=True)
 class Applied:
@@ -37,6 +39,8 @@ class Applied:
     result: Outcome = field(default_factory=Outcome)
     held: Mapping[Address, Mapping[str, Any]] = field(default_factory=dict)
     """Outputs of the gates that held, with their evidence."""
+    gates: Mapping[Address, Mapping[str, Any]] = field(default_factory=dict)
+    """Outputs of the gates that passed in this apply, with their evidence."""
     entry: str = ""
     """The ledger's entry that closes the apply."""
     urls: Mapping[str, str] = field(default_factory=dict)
@@ -94,7 +98,7 @@ def apply(
     if result.ok:
         told = StackId(environment, "registry", "model")
         retiring.retire(workspace, prepared, lambda line: on_event(Progress(told, "log", message=line)))
-    return Applied(outcome, result, recorder.held, entry.id)
+    return Applied(outcome, result, recorder.held, recorder.gates, entry.id)
 
 
 def _reach(workspace: Workspace, prepared: Prepared) -> None:
@@ -143,6 +147,7 @@ class _Recorder:
         self._prepared = prepared
         self._guard = threading.Lock()
         self.held: dict[Address, Mapping[str, Any]] = {}
+        self.gates: dict[Address, Mapping[str, Any]] = {}
         self.durations: dict[str, float] = {}
         self._read = _outputs_read(prepared)
 
@@ -160,6 +165,8 @@ class _Recorder:
             elif resource.status == "waiting" and kind is EventKind.STEP:
                 kind = EventKind.WAITING
         for step in result.changed:
+            if step.address.type == GATE and step.status == "done" and step.address not in self.held:
+                self.gates[step.address] = result.outputs.get(step.address, {})
             found = prepared.compilation.find(step.address)
             if step.address.type == "trueup:run:Run" and step.status == "done" and found is not None:
                 self.durations[str(found.origin)] = round(step.seconds, 3)

@@ -1,4 +1,4 @@
-"""What the loop asks of a forge, where one is around: the reviews that count as approvals, and an issue about drift.
+"""What the loop asks of a forge, where one is around: the reviews that count as approvals, and a pull request or an issue about drift.
 
 A forge that does not answer stops nothing but what needs its answer: what is not approved without it waits, and healing goes on.
 """
@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from trueup.approve.reviews import Found
 from trueup.forge.values import ForgeError
 from trueup.views.comments import escaping
-from trueup.workspace import merging
+from trueup.workspace import adopting, merging
 from trueup.workspace.joining import Joined
 from trueup.workspace.opening import Workspace, WorkspaceError
-from trueup.workspace.planning import Prepared
+from trueup.workspace.operating import Finding
+from trueup.workspace.planning import InvalidSpecs, Prepared
 
 TITLE = "Trueup: drift in {environment}"
 
@@ -34,6 +35,16 @@ class Asking:
             return merging.judged(self.workspace, prepared, self.joined.forge, merges), ""
         except (ForgeError, WorkspaceError) as error:
             return Found(), f"Reviews cannot be read from {self.joined.forge.name} now: {error}"
+
+    def adopt(self, environment: str, findings: tuple[Finding, ...]) -> str:
+        """Opens the pull request that adopts drift, and an issue about what no edit of specs can adopt; why that did not work."""
+        if self.joined is None:
+            return f"{environment} asks for a pull request about its drift, and no forge is named (TRUEUP_FORGE and its token)."
+        try:
+            left = adopting.adopt(self.workspace, self.joined, environment, findings)
+        except (ForgeError, WorkspaceError, InvalidSpecs) as error:
+            return f"No pull request that adopts the drift could be opened: {error}"
+        return self.issue(environment, left) if left else ""
 
     def issue(self, environment: str, drifted: tuple[str, ...]) -> str:
         """Opens the issue about an environment's drift, or writes it anew; why that did not work, as a sentence."""

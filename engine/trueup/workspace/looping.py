@@ -81,7 +81,7 @@ class Reconciler:
         if decision.action is Action.NOTHING:
             self._remember(replace(self.memory, good=view.desired.commit))
         turn = self._act(turn, view) if decision.acts and not self.stopping else self._tell(turn, view)
-        if view.desired.drift == "issue" and view.observed.digest not in ("", self.memory.issued):
+        if view.desired.drift in ("issue", "pullRequest") and view.observed.digest not in ("", self.memory.issued):
             turn = self._issue(turn, view, asking)
         return replace(turn, seconds=time.monotonic() - began)
 
@@ -161,8 +161,12 @@ class Reconciler:
         return turn
 
     def _issue(self, turn: Turn, view: View, asking: Asking) -> Turn:
-        """Opens the issue about drift; where that does not work, it is said, and tried again with the next look."""
-        if problem := asking.issue(self.environment, view.observed.drifted):
+        """Opens the pull request or the issue about drift; where that does not work, it is said, and tried again with the next look."""
+        if view.desired.drift == "pullRequest":
+            problem = asking.adopt(self.environment, view.findings)
+        else:
+            problem = asking.issue(self.environment, view.observed.drifted)
+        if problem:
             return replace(turn, error=problem)
         self._remember(replace(self.memory, issued=view.observed.digest))
         return turn

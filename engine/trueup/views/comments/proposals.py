@@ -10,7 +10,7 @@ from trueup.views.comments import escaping, fitting, limits
 from trueup.views.comments.blocks import Block, Items, Paragraph, Table, pieces
 from trueup.views.comments.headlines import NAME
 from trueup.views.comments.limits import Limit
-from trueup.views.words import duration, short
+from trueup.views.words import duration, short, worded
 
 _MOST = 200
 
@@ -86,6 +86,54 @@ def promotion_title(promotion: Promotion) -> str:
 def promotion_body(promotion: Promotion, limit: Limit = limits.DESCRIPTION) -> str:
     """The body of the pull request: what changes, and the evidence, all of it to be found in the ledger."""
     return _body(_promotion(promotion), limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A field that is to say what runs."""
+
+    document: str
+    field: str
+    before: Any
+    """What was applied."""
+    live: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """Drift that the specs are to adopt."""
+
+    environment: str
+    adopted: tuple[Adopted, ...] = ()
+    left: tuple[str, ...] = ()
+    """Drift that no field can say."""
+
+
+def adoption_title(found: Adoption) -> str:
+    """The title of the pull request."""
+    what = found.adopted[0].document if len(found.adopted) == 1 else f"{len(found.adopted)} fields"
+    return _plain(f"Adopt what runs in {found.environment}: {what}", 200)
+
+
+def adoption_body(found: Adoption, limit: Limit = limits.DESCRIPTION) -> str:
+    """The body of the pull request: what was changed outside of Trueup, what merging and closing it mean."""
+    return _body(_adoption(found), limit)
+
+
+def _adoption(found: Adoption) -> Iterator[Block]:
+    yield Paragraph(f"**What runs in {_code(found.environment, NAME)} was changed outside of Trueup.**")
+    rows = tuple(
+        (_cell(a.document), _cell(a.field), _cell(worded(a.before)), _cell(worded(a.live)))
+        for a in found.adopted[:_MOST]
+    )
+    yield Table(("document", "field", "applied", "live"), rows)
+    yield Paragraph(
+        "Merging this makes it what the specs say; the edited specs were compiled, and say what is live. To take it back instead, close "
+        f"this and run {_code(f'trueup apply {found.environment}')}, which needs no approval."
+    )
+    if found.left:
+        yield Paragraph("**No field of the specs says this**, so it stays drift:")
+        yield Items(tuple(_code(text, 300) for text in found.left[:_MOST]))
 
 
 def rollback_title(rollback: Rollback) -> str:

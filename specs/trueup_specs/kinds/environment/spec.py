@@ -118,8 +118,9 @@ class Drift(SpecModel):
 
     interval: Duration | None = None
     """How often the loop looks; by default only on request."""
-    action: Literal["report", "issue", "heal"] = "report"
-    """`report` writes it to the ledger and the log, `issue` opens an issue on the forge too, `heal` brings back what was applied."""
+    action: Literal["report", "issue", "pullRequest", "heal"] = "report"
+    """`report` writes it to the ledger and the log, `issue` opens an issue on the forge too, `pullRequest` a pull request that adopts what
+    the specs can say (and an issue about the rest), `heal` brings back what was applied."""
 
 
 class Prices(SpecModel):

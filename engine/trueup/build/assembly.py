@@ -1,4 +1,4 @@
-"""An image from a base, layers and what it runs. Pure but for the store that its documents are put into. Called by `workspace/building.py`."""
+"""An image from a base, layers and what it runs. Called by `workspace/building.py`; its documents are put into the store."""
 
 from __future__ import annotations
 

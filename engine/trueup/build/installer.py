@@ -44,7 +44,7 @@ def uv(*arguments: str, folder: Path, what: str) -> str:
 
 
 def _advice(said: str) -> str:
-    if "Hash mismatch" in said or "hash" in said.lower() and "mismatch" in said.lower():
+    if "mismatch" in said.lower():
         return " The index gave another file than was locked: find out why before you lock it anew."
     if (
         "no wheels with a matching" in said

@@ -34,7 +34,7 @@ def steps(name: str, code: Mapping[str, tuple[str, bytes]]) -> Recipe:
     )
 
 
-def server(name: str, registered: str, version: int, files: Mapping[str, Path], features: bool) -> Recipe:
+def server(name: str, registered: str, version: int, files: Mapping[str, Path]) -> Recipe:
     """The image of a model version's server; `files` are those of the MLflow model: path → file.
 
     It answers without a registry: `MODEL_URI` names what is inside, and only another one is downloaded.
@@ -49,7 +49,7 @@ def server(name: str, registered: str, version: int, files: Mapping[str, Path], 
         (f"--model_name={name}", f"--http_port={PORT}"),
         {"MODEL_URI": uri, "TRUEUP_MODEL_URI": uri, "TRUEUP_MODEL_FOLDER": f"/{MODEL}"},
         port=PORT,
-        needs=("kserve", "pandas", *(("feast",) if features else ())),
+        needs=("kserve", "pandas"),
     )
 
 

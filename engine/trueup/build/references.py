@@ -1,6 +1,7 @@
-"""Names of images: in a registry (`ghcr.io/acme/risk@sha256:…`), in an OCI layout (`oci:FOLDER@sha256:…`,
-`oci-archive:FILE.tar@sha256:…`: the
-transports of containers/image), or none (`scratch`). Pure.
+"""Names of images. Pure.
+
+In a registry (`ghcr.io/acme/risk@sha256:…`), in an OCI layout (`oci:FOLDER@sha256:…`, `oci-archive:FILE.tar@sha256:…`: transports of
+containers/image), or none (`scratch`).
 """
 
 from __future__ import annotations

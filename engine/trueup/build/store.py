@@ -6,8 +6,8 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from trueup.build.errors import BuildError
 from trueup.build.images import Descriptor, digest_of
@@ -52,7 +52,7 @@ class Store:
             )
         return data
 
-    def open(self, digest: str) -> BinaryIO:
+    def open(self, digest: str) -> BufferedReader:
         """A blob as a stream. Its content is not proved here: what came in was."""
         return self.path(digest).open("rb")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -20,6 +21,8 @@ from trueup_specs.core.diagnostics import Diagnostic, Severity
 from trueup_specs.core.positions import Location
 
 LINK, MODULE = "120000", "160000"
+_INDEXED = re.compile(r"(\d+) ([0-9a-f]+) \d\t([^\0]+)\0")
+"""What Git lists of a file of its index: mode, id and path."""
 CONFLICT = "TRU0020"
 
 
@@ -194,11 +197,8 @@ class WorkingTree(_Listed):
     def _entries(self) -> dict[str, Entry]:
         asked = [("-s",), *(() if self.known else (("-m", "-d"), ("-o", "--exclude-standard")))]
         tracked, *rest = git.several(self.repository, [("ls-files", *a, "-z", "--", self.prefix or ".") for a in asked])
-        found: dict[str, Entry] = {}
-        for record in tracked.decode("utf-8", "surrogateescape").split("\0")[:-1]:
-            head, _, path = record.partition("\t")
-            mode, oid, _ = head.split(" ")
-            found[path] = Entry(mode, oid)
+        records = _INDEXED.findall(tracked.decode("utf-8", "surrogateescape"))
+        found = {path: Entry(mode, oid) for mode, oid, path in records}
         for path in {path for output in rest for path in _paths(output)}:
             entry = self._on_disk(path)
             found.pop(path, None)

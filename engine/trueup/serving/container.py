@@ -1,7 +1,8 @@
 """The model server of a container: `python -m trueup.serving.container --model_name=… --http_port=…`, as the target `kubernetes` writes it.
 
-It downloads the version that `MODEL_URI` names from the registry at `MLFLOW_TRACKING_URI`, and serves it until it is told to end. Nothing
-supervises it here: the cluster does. The names of arguments that KServe's model server has too are KServe's.
+It serves the version that `MODEL_URI` names until it is told to end: from the image, where `trueup build` put that very version in it
+(`TRUEUP_MODEL_URI`, `TRUEUP_MODEL_FOLDER`), else downloaded from the registry at `MLFLOW_TRACKING_URI`. Nothing supervises it here: the
+cluster does. The names of arguments that KServe's model server has too are KServe's.
 """
 
 from __future__ import annotations
@@ -59,10 +60,8 @@ def main(given: Sequence[str] | None = None) -> int:
 
 def _download(folder: Path, asked: argparse.Namespace) -> None:
     """The version's files, and what its processes read of them."""
-    import mlflow
-
     uri = os.environ["MODEL_URI"]
-    found = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder / "model"))
+    found = _files(folder, uri)
     name, _, version = uri.removeprefix("models:/").rpartition("/")
     revision = settings.Revision(
         asked.model_name,
@@ -78,6 +77,15 @@ def _download(folder: Path, asked: argparse.Namespace) -> None:
     )
     settings.save(folder, revision)
     settings.activate(folder, revision.group)
+
+
+def _files(folder: Path, uri: str) -> str:
+    """Where the version's files are: in the image, if `trueup build` made it of this version, else downloaded."""
+    if uri == os.environ.get("TRUEUP_MODEL_URI") and (inside := os.environ.get("TRUEUP_MODEL_FOLDER")):
+        return inside
+    import mlflow
+
+    return str(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder / "model")))
 
 
 def _serve(folder: Path, asked: argparse.Namespace) -> int:

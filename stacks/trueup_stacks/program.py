@@ -18,8 +18,9 @@ from trueup_stacks.core.resources import Address, Output, Resource, Secret, Stac
 from trueup_stacks.sdk import Constructor, constructor, is_native, snake
 
 ADOPTS_BESIDE = ("kubernetes:", "trueup:run:")
-"""Types whose replacement may stand beside what it replaces: Kubernetes' provider decides that itself, and a run's identity is its
-fingerprint. All others have fixed names, so that a create before the delete would adopt the old thing, which the delete then removes."""
+"""Types whose replacement may stand beside what it replaces: Kubernetes' provider decides that itself (nothing is said to it, since `False`
+would overrule it), and a run's identity is its fingerprint. All others have fixed names, so that a create before the delete would adopt
+the old thing, which the delete then removes."""
 
 
 class MissingUpstream(LookupError):
@@ -119,7 +120,7 @@ class _World:
             import_=given.import_id or None,
             aliases=[pulumi.Alias(name=a.name, type_=a.type) for a in given.moved_from],
             depends_on=[self.objects[a] for a in resource.depends_on if a in self.objects],
-            delete_before_replace=not resource.address.type.startswith(ADOPTS_BESIDE),
+            delete_before_replace=None if resource.address.type.startswith(ADOPTS_BESIDE) else True,
             custom_timeouts=_timeouts(resource),
         )
 

@@ -10,6 +10,7 @@ import importlib
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from importlib import metadata
 from typing import Any
 
 NATIVE = "trueup:"
@@ -90,14 +91,14 @@ def has_class(token: str) -> bool:
 
 
 def _custom(token: str) -> Constructor:
+    """A custom resource with whatever fields it has: the SDK's class for them knows `spec` only."""
     _, version, kind = token.split(":")
 
     def build(name: str, properties: Mapping[str, Any], options: Any) -> Any:
-        apiextensions = importlib.import_module("pulumi_kubernetes.apiextensions")
-        metadata = properties.get("metadata")
-        rest = {k: v for k, v in properties.items() if k not in ("metadata", "apiVersion", "kind")}
-        return apiextensions.CustomResource(
-            name, api_version=version, kind=kind, metadata=metadata, others=rest, opts=options
-        )
+        pulumi = importlib.import_module("pulumi")
+        # As the SDK's classes do, so that there is one provider for all objects.
+        pinned = pulumi.ResourceOptions(version=metadata.version("pulumi_kubernetes"))
+        given = {**properties, "apiVersion": version, "kind": kind}
+        return pulumi.CustomResource(token, name, given, pulumi.ResourceOptions.merge(options, pinned))
 
     return build

@@ -317,7 +317,7 @@ class Cluster:
 
     def _established(self, name: str) -> bool:
         found = self.get(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}")
-        conditions = found.get("status", {}).get("conditions", ())
+        conditions = (found.get("status") or {}).get("conditions") or ()
         return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
 
     def ready_nodes(self) -> list[str]:
@@ -403,7 +403,7 @@ def _node(name: str, zone: str) -> Any:
         "topology.kubernetes.io/region": "region-1",
         "topology.kubernetes.io/zone": zone,
     }
-    room = {"cpu": "32", "memory": "256Gi", "pods": "250"}
+    room = {"cpu": "32", "memory": "256Gi", "ephemeral-storage": "512Gi", "pods": "250"}
     return {"metadata": {"name": name, "labels": labels}, "status": {"allocatable": room, "capacity": room}}
 
 

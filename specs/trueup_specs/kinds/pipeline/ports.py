@@ -128,11 +128,15 @@ def produced(pipeline: PipelineSpec, task: str | None = None) -> frozenset[str]:
 
 def datasets(pipeline: PipelineSpec, namespace: str) -> dict[int, Key]:
     """The datasets that the built-in steps name, by the step's position."""
-    found = {}
+    return {position: Key("Dataset", *qualified(text, namespace)) for position, text in noted(pipeline, _datasets)}
+
+
+def _datasets(pipeline: PipelineSpec) -> Sequence[tuple[int, str]]:
+    found = []
     for position, step in enumerate(pipeline.steps):
-        text = step.with_.get("dataset")
-        if step.uses in ("load", "check") and isinstance(text, str) and text and "${{" not in text:
-            found[position] = Key("Dataset", *qualified(text, namespace))
+        text = step.with_.get("dataset") if step.uses in ("load", "check") else None
+        if isinstance(text, str) and text and "${{" not in text:
+            found.append((position, text))
     return found
 
 

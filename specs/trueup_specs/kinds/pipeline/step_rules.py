@@ -205,11 +205,17 @@ class ExpressionForeign(SpecRule[PipelineSpec]):
                     )
 
 
-def _texts(spec: PipelineSpec) -> Iterator[tuple[Path, str]]:
+def _texts(spec: PipelineSpec) -> tuple[tuple[Path, str], ...]:
     """Every text of the steps that holds an expression, with its path."""
-    for position, step in enumerate(spec.steps):
-        for path, text in noted(step, _texts_of):
-            yield ("spec", "steps", position, *path), text
+    return noted(spec, _texts_in)
+
+
+def _texts_in(spec: PipelineSpec) -> tuple[tuple[Path, str], ...]:
+    return tuple(
+        (("spec", "steps", position, *path), text)
+        for position, step in enumerate(spec.steps)
+        for path, text in noted(step, _texts_of)
+    )
 
 
 def _texts_of(step: Step) -> tuple[tuple[Path, str], ...]:

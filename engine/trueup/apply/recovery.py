@@ -170,7 +170,11 @@ def settle(stack: StackId, state: Exporter, desired: Desired | None, adopt: Adop
     if exported is None or not pending or desired is None:
         return Recovered(refresh=bool(pending))
     creations = [p for p in pending if _is_creation(p)]
-    plain = _plain_inputs(state.export(stack, secrets=True)) if any(identity(_type(p)) for p in creations) else {}
+    plain = (
+        _plain_inputs(state.export(stack, secrets=True))
+        if any(identity(_type(p)) is not None for p in creations)
+        else {}
+    )
     present = {r["urn"] for r in deployment.get("resources") or ()}
     orphans, notes = [], []
     for operation in creations:

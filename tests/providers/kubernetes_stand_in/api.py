@@ -108,8 +108,9 @@ class Api:
         url = f"{path}?{urlencode(query, doseq=True)}" if query else path
         data = None if body is None else json.dumps(body)
         try:
+            headers = {**self.headers, "Content-Type": content}
             answer = self.pool.request(
-                method, url, data, {**self.headers, "Content-Type": content}, retries=urllib3.Retry(2, redirect=0)
+                method, url, body=data, headers=headers, retries=urllib3.Retry(2, redirect=0), timeout=30
             )
         except urllib3.exceptions.HTTPError as error:
             reason = getattr(error, "reason", error)

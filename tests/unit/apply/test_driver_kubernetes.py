@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from trueup.apply import checkpoints
 from trueup_specs.core.references import Key
 from trueup_specs.kinds.environment.spec import State
 from trueup_stacks.core.resources import Address, Options, Resource, Secret, Stack, StackId
@@ -198,14 +200,15 @@ def test_what_an_interrupted_creation_left_and_nobody_wants_any_more_is_deleted(
     }
     assert apply(resource("core/v1:ConfigMap", "kept", name, data={"a": "1"})).ok
     cluster.apply(left)
-    exported = apply.driver._stacks.export(STACK)
-    (known,) = (r for r in exported["deployment"]["resources"] if r["type"] == "kubernetes:core/v1:ConfigMap")
+    path = checkpoints.locate(apply.driver.backend.folder, "demo", STACK)
+    document = json.loads(path.read_text())
+    latest = document["checkpoint"]["latest"]
+    (known,) = (r for r in latest["resources"] if r["type"] == "kubernetes:core/v1:ConfigMap")
     begun = {k: known[k] for k in ("custom", "type", "parent", "provider") if k in known}
     urn = Address(STACK, "kubernetes:core/v1:ConfigMap", "left").urn("demo")
-    pending = {"resource": {**begun, "urn": urn, "inputs": left}, "type": "creating"}
-    exported["deployment"]["pending_operations"] = [pending]
-    apply.driver._stacks.load(STACK, exported)
+    latest["pending_operations"] = [{"resource": {**begun, "urn": urn, "inputs": left}, "type": "creating"}]
+    path.write_text(json.dumps(document))
     done = apply(resource("core/v1:ConfigMap", "kept", name, data={"a": "1"}))
     assert done.ok and "no longer wanted" in " ".join(done.recovered), done
-    assert not cluster.exists(f"/api/v1/namespaces/{name}/configmaps/left")
+    assert not cluster.exists(f"/api/v1/namespaces/{name}/configmaps/left"), done
     assert cluster.exists(f"/api/v1/namespaces/{name}/configmaps/kept")

@@ -7,18 +7,19 @@ GraphQL's `viewer` tells them. Checks can be written by apps only, which GITHUB_
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
+from typing import ClassVar
 from urllib.parse import quote
 
 import msgspec
 
-from trueup.forge.http import Door, Parameters
+from trueup.forge.alike import Alike, Issue, Permission, User, login
+from trueup.forge.http import Parameters
 from trueup.forge.lengths import shortened, shortened_text
 from trueup.forge.refusals import Refused
 from trueup.forge.values import (
     Annotation,
-    Comment,
     ForgeError,
     PullRequest,
     Review,
@@ -29,22 +30,14 @@ from trueup.forge.values import (
 
 LONGEST = 65_536
 """Characters of a comment, of an issue's text and of a check's summary: GitHub answers 422 "is too long (maximum is 65536 characters)"."""
-_STATUS = 140
-"""Characters of a status' description."""
 _ANNOTATIONS = 50
 """Annotations that one request takes; more are added by further ones."""
-_SKEW = timedelta(minutes=2)
 _VERDICTS = {
     "APPROVED": Verdict.APPROVED,
     "CHANGES_REQUESTED": Verdict.CHANGES_REQUESTED,
     "COMMENTED": Verdict.COMMENTED,
     "DISMISSED": Verdict.DISMISSED,
 }
-
-
-class _User(msgspec.Struct):
-    login: str
-    type: str = ""
 
 
 class _Repository(msgspec.Struct):
@@ -62,30 +55,19 @@ class _Pull(msgspec.Struct):
     title: str
     html_url: str
     state: str
-    user: _User | None
+    user: User | None
     base: _Branch
     head: _Branch
     merge_commit_sha: str | None = None
     merged_at: datetime | None = None
 
 
-class _Comment(msgspec.Struct):
-    id: int
-    created_at: datetime
-    user: _User | None = None
-    body: str | None = None
-
-
 class _Review(msgspec.Struct):
     id: int
     state: str
-    user: _User | None = None
+    user: User | None = None
     commit_id: str | None = None
     submitted_at: datetime | None = None
-
-
-class _Permission(msgspec.Struct):
-    permission: str
 
 
 class _Status(msgspec.Struct):
@@ -108,14 +90,6 @@ class _Checks(msgspec.Struct):
     check_runs: list[_Check]
 
 
-class _Issue(msgspec.Struct):
-    number: int
-    title: str
-    html_url: str
-    user: _User | None = None
-    pull_request: dict[str, object] | None = None
-
-
 class _Viewer(msgspec.Struct):
     login: str
 
@@ -128,30 +102,17 @@ class _Answer(msgspec.Struct):
     data: _Data | None = None
 
 
-class GitHub:
+class GitHub(Alike):
     """One repository on GitHub. See values.Forge for what the methods give."""
 
     name = "github"
     longest = LONGEST
-
-    def __init__(self, door: Door, project: str) -> None:
-        """`project` is `owner/name`."""
-        self._door = door
-        self._project = project
-        self._repo = f"repos/{quote(project, safe='/')}"
-        self._me: str | None = None
-
-    def __repr__(self) -> str:
-        return f"GitHub({self._project!r}, {self._door!r})"
-
-    def me(self) -> str:
-        if self._me is None:
-            self._me = self._ask_me()
-        return self._me
+    longest_status = 140
+    paging: ClassVar[Parameters] = {"per_page": 100}
 
     def _ask_me(self) -> str:
         try:
-            return self._door.get("user", _User).login
+            return self._door.get("user", User).login
         except Refused as error:
             if error.status not in (403, 404):
                 raise
@@ -179,50 +140,18 @@ class GitHub:
         found = {p.number: p for p in self._door.pages(f"{self._repo}/pulls", _Pull, query)}
         return tuple(_pull_request(p) for p in found.values())
 
-    def comments(self, number: int) -> Iterator[Comment]:
-        return (_comment(c) for c in self._comments(number))
-
-    def _comments(self, number: int) -> Iterator[_Comment]:
-        return self._door.pages(f"{self._repo}/issues/{number}/comments", _Comment, {"per_page": 100})
-
-    def comment(self, number: int, body: str) -> Comment:
-        began = datetime.now(UTC) - _SKEW
-
-        def arrived() -> _Comment | None:
-            me = self.me()
-            same = (c for c in self._comments(number) if c.body == body and c.created_at >= began)
-            return next((c for c in same if not me or _login(c.user) == me), None)
-
-        return _comment(self._door.create(f"{self._repo}/issues/{number}/comments", {"body": body}, _Comment, arrived))
-
-    def edit_comment(self, number: int, id: str, body: str) -> None:
-        self._door.do("PATCH", f"{self._repo}/issues/comments/{int(id)}", {"body": body}, repeat=True)
-
-    def delete_comment(self, number: int, id: str) -> None:
-        _gone(self._door, f"{self._repo}/issues/comments/{int(id)}")
-
     def reviews(self, number: int) -> tuple[Review, ...]:
         found = self._door.pages(f"{self._repo}/pulls/{number}/reviews", _Review, {"per_page": 100})
         return tuple(
-            Review(str(r.id), _login(r.user), r.commit_id or "", _VERDICTS[r.state], r.submitted_at)
+            Review(str(r.id), login(r.user), r.commit_id or "", _VERDICTS[r.state], r.submitted_at)
             for r in found
             if r.state in _VERDICTS and r.submitted_at is not None and r.user is not None
         )
 
     def may_write(self, user: str) -> bool:
         path = f"{self._repo}/collaborators/{quote(user, safe='')}/permission"
-        found = self._door.find(path, _Permission)
+        found = self._door.find(path, Permission)
         return found is not None and found.permission in ("admin", "write")
-
-    def set_status(self, commit: str, context: str, state: State, text: str, url: str = "") -> None:
-        body = {"state": str(state), "context": context, "description": shortened(text, _STATUS)}
-        # Each is a new one under the context, of which the newest counts: doing it twice changes nothing.
-        self._door.do(
-            "POST",
-            f"{self._repo}/statuses/{quote(commit, safe='')}",
-            body | ({"target_url": url} if url else {}),
-            repeat=True,
-        )
 
     def status(self, commit: str, context: str) -> tuple[State, str] | None:
         # Newest first, by GitHub's documentation; page by page until the context is met.
@@ -269,52 +198,22 @@ class GitHub:
             query: Parameters = {"state": "open", "head": f"{owner}:{head}", "base": base, "per_page": 100}
             return next(self._door.pages(f"{self._repo}/pulls", _Pull, query), None)
 
-        found = there()
-        if found is None:
-            wanted = {"title": shortened(title, 256), "body": body, "head": head, "base": base}
-            try:
-                found = self._door.create(f"{self._repo}/pulls", wanted, _Pull, there)
-            except Refused as error:
-                found = there() if error.status == 422 else None  # another job was quicker
-                if found is None:
-                    raise
-        return _pull_request(found)
+        wanted = {"title": shortened(title, 256), "body": body, "head": head, "base": base}
+        return _pull_request(self._door.once(f"{self._repo}/pulls", wanted, _Pull, there, taken=422))
 
-    def open_issue(self, title: str, body: str) -> str:
-        title = shortened(title, 256)
-
-        def there() -> _Issue | None:
-            me = self.me()
-            query: Parameters = {"state": "open", "per_page": 100}
-            return next(
-                (
-                    i
-                    for i in self._door.pages(f"{self._repo}/issues", _Issue, query)
-                    if i.title == title
-                    and i.pull_request is None
-                    and i.user is not None
-                    # Where the token's login is not told it is an app's: no person's issue is ever overwritten.
-                    and (i.user.login == me if me else i.user.type == "Bot")
-                ),
-                None,
-            )
-
-        found = there()
-        if found is None:
-            return self._door.create(f"{self._repo}/issues", {"title": title, "body": body}, _Issue, there).html_url
-        self._door.do("PATCH", f"{self._repo}/issues/{found.number}", {"body": body}, repeat=True)
-        return found.html_url
+    def _issue(self, title: str) -> Issue | None:
+        me = self.me()
+        query: Parameters = {"state": "open", "per_page": 100}
+        found = self._door.pages(f"{self._repo}/issues", Issue, query)
+        return next((i for i in found if i.title == title and i.pull_request is None and _ours(i.user, me)), None)
 
     def _is_here(self, full_name: str) -> bool:
         return full_name.lower() == self._project.lower()
 
 
-def _login(user: _User | None) -> str:
-    return "" if user is None else user.login
-
-
-def _comment(found: _Comment) -> Comment:
-    return Comment(str(found.id), _login(found.user), found.body or "")
+def _ours(user: User | None, me: str) -> bool:
+    """Whether an account is the token's; where its login is not told it is an app's."""
+    return user is not None and (user.login == me if me else user.type == "Bot")
 
 
 def _pull_request(found: _Pull) -> PullRequest:
@@ -323,7 +222,7 @@ def _pull_request(found: _Pull) -> PullRequest:
         number=found.number,
         title=found.title,
         url=found.html_url,
-        author=_login(found.user),
+        author=login(found.user),
         base=found.base.ref,
         head=found.head.ref,
         head_commit=found.head.sha,
@@ -344,12 +243,3 @@ def _annotation(found: Annotation) -> dict[str, object]:
         "title": shortened(found.title, 255),
         "message": shortened_text(found.text, 16_000) or found.title,  # 64 KiB, of letters of up to four bytes
     }
-
-
-def _gone(door: Door, path: str) -> None:
-    """Deletes; what is not there any more is deleted."""
-    try:
-        door.do("DELETE", path)
-    except Refused as error:
-        if error.status != 404:
-            raise

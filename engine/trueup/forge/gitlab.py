@@ -160,11 +160,7 @@ class GitLab:
         self._door.do("PUT", f"{self._at}/merge_requests/{number}/notes/{int(id)}", {"body": body})
 
     def delete_comment(self, number: int, id: str) -> None:
-        try:
-            self._door.do("DELETE", f"{self._at}/merge_requests/{number}/notes/{int(id)}")
-        except Refused as error:
-            if error.status != 404:  # gone already
-                raise
+        self._door.remove(f"{self._at}/merge_requests/{number}/notes/{int(id)}")
 
     def reviews(self, number: int) -> tuple[Review, ...]:
         at = f"{self._at}/merge_requests/{number}"
@@ -225,16 +221,9 @@ class GitLab:
             found = self._door.pages(f"{self._at}/merge_requests", _MergeRequest, query)
             return next((m for m in found if m.source_project_id == m.target_project_id), None)
 
-        found = there()
-        if found is None:
-            wanted = {"title": shortened(title, 255), "description": body, "source_branch": head, "target_branch": base}
-            try:
-                found = self._door.create(f"{self._at}/merge_requests", wanted, _MergeRequest, there)
-            except Refused as error:
-                found = there() if error.status == 409 else None  # another job was quicker
-                if found is None:
-                    raise
-        return _pull_request(found)
+        wanted = {"title": shortened(title, 255), "description": body, "source_branch": head, "target_branch": base}
+        made = self._door.once(f"{self._at}/merge_requests", wanted, _MergeRequest, there, taken=409)
+        return _pull_request(made)
 
     def open_issue(self, title: str, body: str) -> str:
         title, me = shortened(title, 255), self.me()

@@ -179,6 +179,28 @@ class Door:
         """As `send`, where the answer says nothing."""
         self._request(method, path, None, body, repeat=repeat)
 
+    def remove(self, path: str) -> None:
+        """Deletes; what is not there any more is deleted."""
+        try:
+            self.do("DELETE", path)
+        except Refused as error:
+            if error.status != 404:
+                raise
+
+    def once(self, path: str, body: Body, kind: type[T], there: Callable[[], T | None], taken: int) -> T:
+        """What there may be one of only: the one that `there` finds, else made. `taken` is the status that says that another job was
+        quicker."""
+        found = there()
+        if found is not None:
+            return found
+        try:
+            return self.create(path, body, kind, there)
+        except Refused as error:
+            found = there() if error.status == taken else None
+            if found is None:
+                raise
+            return found
+
     def create(
         self, path: str, body: Body, kind: type[T], arrived: Callable[[], T | None], *, method: str = "POST"
     ) -> T:

@@ -27,7 +27,10 @@ def test_what_happened_to_a_model_and_which_commit_made_it_worse(pulumi_cli: Pat
     (world.folder / "endpoint.yaml").unlink()
     world.edit("model.yaml", "threshold: 0.75", "threshold: 0.6")
     good = world.commit("Begin")
-    assert apply(world).outcome == "done"
+    first = apply(world)
+    assert first.outcome == "done"
+    ((gate, outputs),) = first.gates.items()
+    assert gate.name == "risk" and outputs["acceptedVersion"] == 1 and "roc_auc" in str(outputs["evidence"])
     world.edit("model.yaml", "description: The probability", "description: The estimated probability")
     label = world.commit("Only words", "bob@example.com")
     world.edit("model.yaml", "seed: 7", "seed: 8")
@@ -36,7 +39,8 @@ def test_what_happened_to_a_model_and_which_commit_made_it_worse(pulumi_cli: Pat
     guilty = world.commit("Regularise", "eve@example.com")
     world.write("README.md", "Words.\n")
     bad = world.commit("Words")
-    assert apply(world).outcome == "held"
+    second = apply(world)
+    assert second.outcome == "held" and not second.gates and len(second.held) == 1
 
     found = bisecting.bisect(world.workspace, "roc_auc", good, bad, runs=False)
     assert found is not None

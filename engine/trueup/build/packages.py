@@ -142,9 +142,11 @@ def _installed(site: Path, minor: int) -> Iterator[Item]:
             continue
         if name.startswith("bin/"):
             yield Item(f"{VENV}/{name}", _script(path.read_bytes()), executable=True)
-        elif path.parent.name.endswith(".dist-info") and path.name in _DROPPED:
             continue
-        elif path.parent.name.endswith(".dist-info") and path.name == "RECORD":
+        described = path.parent.parent == site and path.parent.name.endswith(".dist-info")
+        if described and path.name in _DROPPED:
+            continue
+        if described and path.name == "RECORD":
             yield Item(f"{root}/{name}", _record(path, site))
         else:
             yield Item(f"{root}/{name}", path, executable=bool(path.stat().st_mode & 0o100))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel
 
 from trueup_specs.core.envelope import Resources, SecretRef, SpecModel
 from trueup_specs.core.positions import Path
 from trueup_specs.core.rules import PartRule
-from trueup_specs.core.values import fields_with
+from trueup_specs.core.values import fields_with, noted
 
 
 @functools.cache
@@ -18,8 +18,16 @@ def _fields(spec: type[BaseModel]) -> tuple[tuple[str, str], ...]:
     return tuple(dict.fromkeys((*fields_with(spec, SecretRef), *fields_with(spec, Resources))))
 
 
-def holders(spec: BaseModel) -> Iterator[tuple[Path, SpecModel]]:
+def holders(spec: BaseModel) -> Sequence[tuple[Path, SpecModel]]:
     """The outermost parts of a spec that can hold a secret or resources, each with its path in the document."""
+    return noted(spec, _holders)
+
+
+def _holders(spec: BaseModel) -> Sequence[tuple[Path, SpecModel]]:
+    return tuple(_found(spec))
+
+
+def _found(spec: BaseModel) -> Iterator[tuple[Path, SpecModel]]:
     for name, alias in _fields(type(spec)):
         value = getattr(spec, name)
         if isinstance(value, SpecModel):
@@ -43,5 +51,5 @@ class HolderRule(PartRule[SpecModel], abstract=True):
     """A rule about what a step, a predictor or a connection holds. Paths of its findings begin there."""
 
     @staticmethod
-    def parts(spec: BaseModel) -> Iterator[tuple[Path, SpecModel]]:
+    def parts(spec: BaseModel) -> Sequence[tuple[Path, SpecModel]]:
         return holders(spec)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parent))  # for `forges` and `cluster`
-pytest_plugins = ("forges.fixtures", "cluster.fixtures")
+sys.path.append(str(Path(__file__).parent))  # for `forges`, `cluster` and `images`
+pytest_plugins = ("forges.fixtures", "cluster.fixtures", "images.fixtures")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -61,10 +61,10 @@ def parse(text: str) -> Reference:
         host, path = head, tail
     else:
         host, path = _HUB, rest
-    name, _, tag = path.partition(":")
+    name, colon, tag = path.partition(":")
     if host == _HUB and "/" not in name:
         name = f"library/{name}"
-    if not _NAME.match(name) or (tag and not _TAG.match(tag)):
+    if not _NAME.match(name) or (colon and not _TAG.match(tag)):
         raise BuildError(
             f"{text!r} is no name of an image. Write REGISTRY/NAME@sha256:…, such as ghcr.io/acme/risk@sha256:…, with small letters, or "
             "oci:FOLDER for an OCI layout on this machine."

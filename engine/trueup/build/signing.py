@@ -61,7 +61,11 @@ def private_key(path: Path) -> Private:
             found = load(data, None)
         except (TypeError, ValueError):
             raise BuildError(f"The signing key {path} has a password: set COSIGN_PASSWORD.") from None
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except UnsupportedAlgorithm as error:
+        raise BuildError(
+            f"The signing key {path} cannot be read: {error}. OpenSSH keys with a passphrase need `pip install 'cryptography[ssh]'`."
+        ) from None
+    except ValueError as error:
         raise BuildError(f"The signing key {path} cannot be read: {error}. {_HOW}") from None
     key: Private = _usable(found, str(path))
     return key

@@ -7,6 +7,7 @@ It must do nothing but declare resources: no I/O, no reading of the environment.
 from __future__ import annotations
 
 import graphlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -166,18 +167,31 @@ def _has(outputs: Mapping[str, Any], path: str) -> bool:
     return path in outputs or path.split(".")[0] in outputs
 
 
-SETTLING = 15
-"""Seconds more than its deadline that a workload's provider waits, so that the cluster has said why."""
+SETTLING = 5
+"""Seconds more than a workload may make no progress that its provider waits, so that the cluster has said why."""
+SCALED = 10
+"""Replicas that are reckoned with where an autoscaler has their number."""
 
 
 def _timeouts(resource: Resource) -> pulumi.CustomTimeouts | None:
-    """A run may take as long as the environment lets an apply wait, and a minute to end; a workload of Kubernetes as long as it may make
-    no progress, since its provider goes on waiting after that."""
+    """A run may take as long as the environment lets an apply wait, and a minute to end. A workload of Kubernetes may make no progress for
+    as long as its deadline says, at each step of its rollout; its provider goes on waiting after that, if it is not told."""
     wait, spec = resource.properties.get("applyWaitSeconds"), resource.properties.get("spec")
     if isinstance(wait, (int, float)):
         limit = f"{int(wait) + 60}s"
     elif isinstance(spec, Mapping) and isinstance(deadline := spec.get("progressDeadlineSeconds"), int):
-        limit = f"{deadline + SETTLING}s"
+        limit = f"{deadline * _rollout_steps(spec) + SETTLING}s"
     else:
         return None
     return pulumi.CustomTimeouts(create=limit, update=limit)
+
+
+def _rollout_steps(spec: Mapping[str, Any]) -> int:
+    """How many times a rolling update has to make progress: its replicas over those that it changes at once."""
+    strategy = spec.get("strategy") or {}
+    if strategy.get("type") == "Recreate":
+        return 1
+    rolling = strategy.get("rollingUpdate") or {}
+    found = [rolling.get(k) for k in ("maxSurge", "maxUnavailable")]
+    at_once = sum(v for v in found if isinstance(v, int)) or 1
+    return max(1, math.ceil(int(spec.get("replicas", SCALED)) / at_once))

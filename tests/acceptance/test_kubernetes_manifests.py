@@ -85,7 +85,7 @@ def manifests() -> list[Manifest]:
 @pytest.fixture(scope="module")
 def crds(cluster: Any) -> Any:
     """The cluster with the components that the scene names."""
-    if not cluster.install_crds("argo-rollouts", "gateway-api", "keda", "prometheus-operator"):
+    if not cluster.install_crds("argo-rollouts", "gateway-api", "keda", "kserve", "prometheus-operator"):
         pytest.skip("the CustomResourceDefinitions are not there")
     return cluster
 

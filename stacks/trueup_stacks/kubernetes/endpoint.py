@@ -8,7 +8,7 @@ from trueup_specs.core.envelope import Document, SecretKeyRef
 from trueup_specs.kinds.endpoint.spec import EndpointSpec
 from trueup_stacks.core.resources import Output, Resource, Value
 from trueup_stacks.core.targets import Catalog, Compiled, env_value
-from trueup_stacks.kubernetes import autoscaling, monitoring, naming, networking, rollouts, routes, tokens
+from trueup_stacks.kubernetes import autoscaling, kserve, monitoring, naming, networking, rollouts, routes, tokens
 from trueup_stacks.kubernetes.pods import pod_template
 from trueup_stacks.local.serving import served_version
 
@@ -27,9 +27,12 @@ def emit_endpoint(document: Document, catalog: Catalog, compiled: Compiled) -> I
         for token, suffix, properties in _before(document, spec, catalog)
     )
     yield from before
-    workload = naming.resource(
-        document, catalog, rollouts.workload(spec), _workload(document, model, version, catalog), before
-    )
+    template = pod_template(document, model, version, catalog)
+    if kserve.chosen(spec):
+        token, properties = tokens.INFERENCE_SERVICE, kserve.inference_service(spec, template)
+    else:
+        token, properties = rollouts.workload(spec), _workload(document, spec, template)
+    workload = naming.resource(document, catalog, token, properties, before)
     yield workload
     for token, suffix, properties in _around(document, spec, catalog):
         yield naming.resource(document, catalog, token, properties, (workload,), suffix)
@@ -49,9 +52,7 @@ def _before(document: Document, spec: EndpointSpec, catalog: Catalog) -> Iterato
             yield tokens.ANALYSIS_TEMPLATE, suffix, dict(template)
 
 
-def _workload(document: Document, model: Document, version: int, catalog: Catalog) -> dict[str, Value]:
-    spec = document.spec
-    assert isinstance(spec, EndpointSpec)
+def _workload(document: Document, spec: EndpointSpec, template: dict[str, Value]) -> dict[str, Value]:
     # An autoscaler owns the number of replicas; naming it here would set it back with each apply.
     replicas = {} if autoscaling.scales(spec.predictor) else {"replicas": spec.predictor.min_replicas}
     return {
@@ -59,20 +60,21 @@ def _workload(document: Document, model: Document, version: int, catalog: Catalo
             **replicas,
             "selector": {"matchLabels": naming.selector(document)},
             **rollouts.strategy(document, spec),
-            "template": pod_template(document, model, version, catalog),
+            "template": template,
         }
     }
 
 
 def _around(document: Document, spec: EndpointSpec, catalog: Catalog) -> Iterator[tuple[str, str, dict[str, Value]]]:
     """What stands around the workload."""
-    if not rollouts.progressive(spec.rollout):
+    own = not kserve.chosen(spec)
+    if own and not rollouts.progressive(spec.rollout):
         for suffix, service in networking.services(document, spec):
             yield tokens.SERVICE, suffix, service
     token, budget = networking.budget(document)
     yield token, "", budget
     yield tokens.NETWORK_POLICY, "", networking.admitted(document, catalog)
-    for token, properties in autoscaling.autoscaler(document, spec, catalog):
+    for token, properties in autoscaling.autoscaler(document, spec, catalog) if own else ():
         yield token, "", properties
     for token, properties in monitoring.monitor(document, catalog):
         yield token, "", properties

@@ -11,6 +11,7 @@ from trueup_specs.kinds.gateway.spec import GatewayRoute, GatewaySpec, Listener
 from trueup_stacks.core.resources import Resource, Value
 from trueup_stacks.core.targets import Catalog, Compiled, Refusal, address_of
 from trueup_stacks.kubernetes import components, naming, tokens
+from trueup_stacks.kubernetes.networking import service_of
 from trueup_stacks.kubernetes.routes import GROUP, own_route
 
 _PORT = 80
@@ -55,7 +56,7 @@ def emit_gateway(document: Document, catalog: Catalog, compiled: Compiled) -> It
         backends = list(_backends(document, route, catalog, compiled))
         for endpoint, _ in backends:
             if endpoint.key.namespace != document.key.namespace:
-                foreign.setdefault(endpoint.key.namespace, set()).add(endpoint.key.name)
+                foreign.setdefault(endpoint.key.namespace, set()).add(service_of(endpoint))
         if backends:
             properties = own_route(document, route, backends, catalog)
             yield _resource(document, catalog, tokens.HTTP_ROUTE, properties, _ending(route), (gateway,))

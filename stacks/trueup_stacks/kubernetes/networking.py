@@ -38,6 +38,13 @@ def services(document: Document, spec: EndpointSpec) -> Iterator[tuple[str, dict
         yield rollouts.PREVIEW, made
 
 
+def service_of(endpoint: Document) -> str:
+    """The name of the Service that answers for an endpoint; KServe gives its own a name of its own."""
+    spec = endpoint.spec
+    assert isinstance(spec, EndpointSpec)
+    return f"{endpoint.key.name}-predictor" if spec.serving == "kserve" else endpoint.key.name
+
+
 def admitted(document: Document, catalog: Catalog) -> dict[str, Value]:
     """The NetworkPolicy of an endpoint's pods: their namespace, the gateway and Prometheus; without a gateway, the environment."""
     cluster = naming.cluster(catalog)

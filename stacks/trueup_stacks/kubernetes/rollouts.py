@@ -50,16 +50,21 @@ def strategy(document: Document, spec: EndpointSpec) -> dict[str, Value]:
     rollout = spec.rollout
     deadline: dict[str, Value] = {"progressDeadlineSeconds": math.ceil(seconds(rollout.progress_deadline))}
     match rollout.strategy:
-        case "recreate":
-            return {**deadline, "strategy": {"type": "Recreate"}}
-        case "rollingUpdate":
-            return {**deadline, "strategy": {"type": "RollingUpdate", "rollingUpdate": _gradual(rollout)}}
+        case "recreate" | "rollingUpdate":
+            return {**deadline, "strategy": kubernetes(rollout)}
         case "blueGreen":
             made: dict[str, Value] = {"blueGreen": _blue_green(document, rollout.blue_green or BlueGreen())}
         case "canary":
             steps = [_step(document, number, step) for number, step in enumerate(rollout.steps, 1)]
             made = {"canary": {**_gradual(rollout), "steps": steps}}
     return {**deadline, "progressDeadlineAbort": True, "strategy": made}
+
+
+def kubernetes(rollout: Rollout) -> dict[str, Value]:
+    """The strategy of a Deployment."""
+    if rollout.strategy == "recreate":
+        return {"type": "Recreate"}
+    return {"type": "RollingUpdate", "rollingUpdate": _gradual(rollout)}
 
 
 def _gradual(rollout: Rollout) -> dict[str, Value]:

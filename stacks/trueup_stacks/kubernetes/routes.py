@@ -11,7 +11,7 @@ from trueup_specs.kinds.gateway.spec import GatewayRoute
 from trueup_stacks.core.resources import Value
 from trueup_stacks.core.targets import Catalog
 from trueup_stacks.kubernetes import naming, tokens
-from trueup_stacks.kubernetes.networking import SERVICE_PORT
+from trueup_stacks.kubernetes.networking import SERVICE_PORT, service_of
 
 GROUP = "gateway.networking.k8s.io"
 
@@ -67,7 +67,7 @@ def _rule(path: str, timeout: str, backends: list[dict[str, Value]]) -> dict[str
 
 
 def _backend(endpoint: Document, weight: int) -> dict[str, Value]:
-    return {"group": "", "kind": "Service", "name": endpoint.key.name, "port": SERVICE_PORT, "weight": weight}
+    return {"group": "", "kind": "Service", "name": service_of(endpoint), "port": SERVICE_PORT, "weight": weight}
 
 
 def duration(text: str) -> str:

@@ -18,6 +18,7 @@ ADMISSION_BINDING = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmiss
 ROLLOUT = "kubernetes:argoproj.io/v1alpha1:Rollout"
 ANALYSIS_TEMPLATE = "kubernetes:argoproj.io/v1alpha1:AnalysisTemplate"
 SCALED_OBJECT = "kubernetes:keda.sh/v1alpha1:ScaledObject"
+INFERENCE_SERVICE = "kubernetes:serving.kserve.io/v1beta1:InferenceService"
 POD_MONITOR = "kubernetes:monitoring.coreos.com/v1:PodMonitor"
 GATEWAY = "kubernetes:gateway.networking.k8s.io/v1:Gateway"
 HTTP_ROUTE = "kubernetes:gateway.networking.k8s.io/v1:HTTPRoute"

@@ -66,6 +66,7 @@ LOCAL = Target(
                 Unhonoured(
                     "spec.rollout.progressDeadline", "a new version that does not get ready is given up by itself"
                 ),
+                Unhonoured("spec.serving", "a supervisor of Trueup runs the servers here"),
                 Unhonoured("spec.rollout.steps", _NO_CONTROLLER),
                 Unhonoured("spec.rollout.blueGreen", _NO_CONTROLLER),
                 Unhonoured("spec.predictor.probes.startup", "the new version is waited for without a probe"),

@@ -128,6 +128,21 @@ def test_a_rollout_in_steps_needs_what_makes_them(rollout: dict[str, Any]) -> No
     assert made({**CLUSTER, "cluster": {"components": ["argo-rollouts"]}}).diagnostics == ()
 
 
+def test_kserve_without_knative_is_not_asked_for_what_it_cannot_do() -> None:
+    spec = {
+        "model": {"name": "churn"},
+        "serving": "kserve",
+        "predictor": {"image": IMAGE, "maxReplicas": 3, "scaleMetric": "rps", "scaleTarget": 9},
+        "rollout": {"strategy": "blueGreen", "progressDeadline": "5m"},
+    }
+    components = ["kserve", "keda", "prometheus-operator"]
+    cluster = {"components": components, "prometheus": {"url": "http://prometheus.monitoring"}}
+    made = endpoint({}, {**CLUSTER, "cluster": cluster}, **{"Endpoint/churn/api": spec})
+    assert refused(made) == ["spec.rollout.strategy", "spec.rollout.progressDeadline", "spec.predictor.scaleMetric"]
+    plain = {"model": {"name": "churn"}, "serving": "kserve", "predictor": {"image": IMAGE}}
+    assert refused(endpoint({}, **{"Endpoint/churn/api": plain})) == ["spec.serving"]
+
+
 def test_an_analysis_needs_somebody_to_ask() -> None:
     metric = {"name": "errors", "query": "sum(errors)", "successCondition": "result[0] < 1"}
     rollout = {"strategy": "canary", "steps": [{"analysis": {"metrics": [metric]}}]}

@@ -157,6 +157,8 @@ class EndpointSpec(SpecModel):
     """A model that answers."""
 
     model: EndpointModel
+    serving: Literal["deployment", "kserve"] = "deployment"
+    """On clusters, what runs the servers: a workload of Kubernetes, or an InferenceService of KServe."""
     predictor: Predictor = Field(default_factory=Predictor)
     features: FeatureServiceRef | None = None
     """Features that the server reads online by entity, so that requests carry keys only."""

@@ -6,27 +6,25 @@ import re
 from collections.abc import Iterator
 
 from trueup_specs.core.envelope import Document
-from trueup_specs.core.positions import Path
 from trueup_specs.core.references import Key, qualified
-from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, derived, examples, repeated
+from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, examples, repeated
 from trueup_specs.core.schedules import cron_problem, known_timezone, timezone_fix
 from trueup_specs.core.steps import BUILTIN
 from trueup_specs.core.values import noted
 from trueup_specs.kinds.dataset.spec import DatasetSpec, Schema
 from trueup_specs.kinds.envelope.paths import is_file, is_folder, outside, suggestion
 from trueup_specs.kinds.envelope.reference_rules import absent
-from trueup_specs.kinds.envelope.words import instead, listed
+from trueup_specs.kinds.envelope.words import listed
 from trueup_specs.kinds.feature_service.spec import FeatureServiceSpec
 from trueup_specs.kinds.feature_view.spec import FeatureViewSpec
-from trueup_specs.kinds.model.spec import ModelSpec
 from trueup_specs.kinds.pipeline import ports
-from trueup_specs.kinds.pipeline.spec import PipelineSpec, Step
+from trueup_specs.kinds.pipeline.spec import PipelineSpec
 from trueup_specs.kinds.pipeline.step_rules import FUNCTION
 
 DIGEST = re.compile(r"^\S+@sha256:[0-9a-f]{64}$")
 _TRIGGERS = ("schedule", "on_data", "on_code")
 
-_DATA = """
+DATA = """
     kind: DataSource
     metadata: {name: raw}
     spec: {file: {url: "https://example.com/raw.csv", format: csv}}
@@ -35,7 +33,7 @@ _DATA = """
     metadata: {name: customers}
     spec: {source: raw, schema: {properties: [{name: id, logicalType: string}, {name: churned, logicalType: boolean}]}}
     """
-_READS = examples(
+READS = examples(
     """
     kind: Pipeline
     metadata: {name: nightly}
@@ -45,7 +43,7 @@ _READS = examples(
         - {name: rows, uses: load, with: {dataset: customers}}
         - {name: parts, uses: split, with: {stratify: churned}, inputs: {data: rows.data}}
     """,
-    _DATA,
+    DATA,
 )
 
 
@@ -55,7 +53,7 @@ class TriggerOne(SpecRule[PipelineSpec]):
     code = "TRU1590"
     about = ("spec.triggers",)
     reason = "A trigger with several could mean either or both; write one trigger for each."
-    good = _READS
+    good = READS
     bad = """
         kind: Pipeline
         metadata: {name: nightly}
@@ -82,7 +80,7 @@ class TriggerCron(SpecRule[PipelineSpec]):
     code = "TRU1591"
     about = ("spec.triggers",)
     reason = "The pipeline would never run by itself."
-    good = _READS
+    good = READS
     bad = """
         kind: Pipeline
         metadata: {name: nightly}
@@ -109,7 +107,7 @@ class TriggerTimezone(SpecRule[PipelineSpec]):
     code = "TRU1592"
     about = ("spec.triggers",)
     reason = "Nobody could tell when the schedule fires."
-    good = _READS
+    good = READS
     bad = """
         kind: Pipeline
         metadata: {name: nightly}
@@ -135,7 +133,7 @@ class TriggerUnread(SpecRule[PipelineSpec]):
     code = "TRU1593"
     about = ("spec.triggers",)
     reason = "A new version would start a run that reads what the last one read."
-    good = _READS
+    good = READS
     bad = examples(
         """
         kind: Pipeline
@@ -145,7 +143,7 @@ class TriggerUnread(SpecRule[PipelineSpec]):
         #                      ^
           steps: [{name: rows, uses: load, with: {dataset: customers}}]
         """,
-        _DATA,
+        DATA,
         """
         kind: Dataset
         metadata: {name: orders}
@@ -175,7 +173,7 @@ class TriggerNothing(SpecRule[PipelineSpec]):
     code = "TRU1594"
     about = ("spec.triggers",)
     reason = "A trigger without a dataset never fires."
-    good = _READS
+    good = READS
     bad = """
         kind: Pipeline
         metadata: {name: nightly}
@@ -337,7 +335,7 @@ class DatasetUnknown(SpecRule[PipelineSpec]):
 
     code = "TRU1599"
     reason = "There is nothing to load."
-    good = _READS
+    good = READS
     bad = examples(
         """
         kind: Pipeline
@@ -345,7 +343,7 @@ class DatasetUnknown(SpecRule[PipelineSpec]):
         spec: {steps: [{name: rows, uses: load, with: {dataset: customer}}]}
         #                                                       ^
         """,
-        _DATA,
+        DATA,
     )
 
     def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
@@ -359,7 +357,7 @@ class DatasetUnsaid(SpecRule[PipelineSpec]):
 
     code = "TRU1600"
     reason = "The run could not tell which rows are meant."
-    good = _READS
+    good = READS
     bad = """
         kind: Pipeline
         metadata: {name: nightly}
@@ -382,20 +380,6 @@ class DatasetUnsaid(SpecRule[PipelineSpec]):
                     at_key=True,
                     fix="Add `with: {dataset: NAME}`.",
                 )
-
-
-def _features(index: Index) -> dict[Key, set[str] | None]:
-    """The features that the models of each pipeline join to its rows; None where they cannot be told."""
-    found: dict[Key, set[str] | None] = {}
-    for model in index.of_kind("Model"):
-        assert isinstance(model.spec, ModelSpec)
-        if model.spec.pipeline is None or model.spec.features is None:
-            continue
-        key = Key("Pipeline", *qualified(model.spec.pipeline, model.key.namespace))
-        names = served(Key("FeatureService", *qualified(model.spec.features, model.key.namespace)), index)
-        before = found.get(key, set())
-        found[key] = None if names is None or before is None else before | names
-    return found
 
 
 def served(service: Key, index: Index) -> set[str] | None:
@@ -427,68 +411,6 @@ def _names(schema: Schema) -> frozenset[str]:
     return frozenset(p.name for p in schema.properties)
 
 
-_COLUMN_FIELDS = {
-    "load": ("columns",),
-    "split": ("stratify", "timeColumn", "groupColumn"),
-    "train": ("label", "features", "drop", "sampleWeight"),
-    "transform": ("label", "drop"),
-}
-
-
-def _named(step: Step) -> tuple[tuple[Path, str], ...]:
-    """The columns that a built-in step names, with their paths in its `with`."""
-    found: list[tuple[Path, object]] = []
-    for field in _COLUMN_FIELDS.get(step.uses or "", ()):
-        value = step.with_.get(field)
-        found += [((field, n), v) for n, v in enumerate(value)] if isinstance(value, list) else [((field,), value)]
-    return tuple((path, text) for path, text in found if isinstance(text, str) and "${{" not in text)
-
-
-class ColumnUnknown(SpecRule[PipelineSpec]):
-    """Columns that built-in steps name must be in the schema of the dataset that they read."""
-
-    code = "TRU1601"
-    reason = "The step would fail on the first run, after the data was loaded."
-    good = _READS
-    bad = examples(
-        """
-        kind: Pipeline
-        metadata: {name: nightly}
-        spec:
-          steps:
-            - {name: rows, uses: load, with: {dataset: customers}}
-            - {name: parts, uses: split, with: {stratify: churn}, inputs: {data: rows.data}}
-        #                                                 ^
-        """,
-        _DATA,
-    )
-
-    def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
-        named = [(p, step, texts) for p, step in enumerate(spec.steps) if (texts := noted(step, _named))]
-        known = self._columns(spec, document, index) if named else None
-        if known is None:
-            return
-        for position, step, texts in named:
-            unknown = [(path, text) for path, text in texts if text not in known]
-            if not unknown or not ports.reads_builtin_only(spec.steps, step):
-                continue
-            for path, text in unknown:
-                yield Finding(
-                    ("spec", "steps", position, "with", *path),
-                    f"The rows that {step.name!r} is given have no column {text!r}.",
-                    fix=instead(text, known),
-                )
-
-    def _columns(self, spec: PipelineSpec, document: Document, index: Index) -> frozenset[str] | None:
-        """All columns that rows of the pipeline can have; None where they cannot be told."""
-        features = derived(index, _features).get(document.key, set())
-        keys = set(ports.datasets(spec, document.key.namespace).values())
-        if features is None or not keys:
-            return None
-        found = [columns_of(key, index) for key in keys]
-        return None if None in found else frozenset(features).union(*(c for c in found if c is not None))
-
-
 RULES: tuple[type[Rule], ...] = (
     TriggerOne,
     TriggerCron,
@@ -501,5 +423,4 @@ RULES: tuple[type[Rule], ...] = (
     ImageMutable,
     DatasetUnknown,
     DatasetUnsaid,
-    ColumnUnknown,
 )

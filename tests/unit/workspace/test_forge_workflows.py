@@ -77,7 +77,7 @@ def test_github_s_jobs_have_the_least_rights_and_the_plan_has_no_way_to_the_clou
         "checks": "write",
     }
     assert apply["jobs"]["apply"]["permissions"]["id-token"] == "write"
-    assert apply["jobs"]["apply"]["strategy"]["matrix"]["environment"] == ["dev", "prod"]
+    assert apply["jobs"]["apply"]["strategy"]["matrix"]["environment"] == ["cluster", "dev", "prod"]
     assert apply["jobs"]["apply"]["concurrency"] == {
         "group": "trueup-apply-${{ matrix.environment }}",
         "cancel-in-progress": False,

@@ -70,7 +70,9 @@ class PriceImpossible(SpecRule[EnvironmentSpec]):
     def find(self, spec: EnvironmentSpec, document: Document, index: Index) -> Iterator[Finding]:
         for kind, price in (spec.prices.gpu_hour if spec.prices else {}).items():
             if price < 0 or not math.isfinite(price):
-                yield Finding(("spec", "prices", "gpuHour", kind), f"An hour of {kind} cannot cost {price}.")
+                path = ("spec", "prices", "gpuHour", kind)
+                fix = "Write what an hour costs, as a number of 0 or more."
+                yield Finding(path, f"An hour of {kind} cannot cost {price}.", fix=fix)
 
 
 RULES: tuple[type[Rule], ...] = (IncreaseWithoutPrices, PriceImpossible)

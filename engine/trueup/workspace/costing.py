@@ -25,10 +25,12 @@ def costed(
     Where only parts of the tree are planned, the rest is there as it is recorded.
     """
     prices, environment = ruling.settings.prices, made.environment
+    if prices is None:
+        return replace(made, evidence=replace(made.evidence, cost=costs.cost(None, environment, (), (), ())))
     replaced = list(_there(recorded, environment))
-    narrow = prices is not None and isinstance(tree, Part)
+    narrow = isinstance(tree, Part)
     there = list(_there(workspace.ledger.recorded(environment), environment)) if narrow else replaced
-    desired = [(r.address, r.encoded) for r in compilation.resources()] if prices is not None else []
+    desired = [(r.address, r.encoded) for r in compilation.resources()]
     cost = costs.cost(prices, environment, there, replaced, desired)
     return replace(made, evidence=replace(made.evidence, cost=cost))
 

@@ -21,7 +21,8 @@ def vacant(workspace: Workspace, prepared: Prepared) -> str:
     A plan without steps of an environment of which nothing is recorded asks for nothing either.
     """
     environment = prepared.catalog.environment
-    if not prepared.plan.empty or environment in _known(workspace):
+    read = {id.environment for id in prepared.recorded.stacks}  # a narrow plan reads only what it needs
+    if not prepared.plan.empty or environment in read or environment in _known(workspace):
         return ""
     waiting = [d.summary.rstrip(".") for d in prepared.diagnostics if d.code in WAITS]
     more = f" (and {len(waiting) - SHOWN} more)" if len(waiting) > SHOWN else ""

@@ -48,7 +48,7 @@ class Server:
             command = [str(program), "registry", "serve", "--address", "127.0.0.1:0"]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         end = time.monotonic() + 30
-        while (found := re.search(r"127\.0\.0\.1:(\d+)", self.log.read_text())) is None:
+        while (found := re.search(r"serving on port (\d+)", self.log.read_text())) is None:
             assert self.process.poll() is None and time.monotonic() < end, self.log.read_text()
             time.sleep(0.05)
         self.host = f"127.0.0.1:{found[1]}"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from images import wheels
 from trueup.build import assembly, attachments, inventory, layers, provenance
 from trueup.build.assembly import Recipe
 from trueup.build.attachments import Attachment
@@ -59,26 +58,4 @@ def make(store: Store) -> Make:
 def wheel(tmp_path: Path) -> Callable[..., Path]:
     """Writes a wheel of one module, perhaps with a console script, into a folder of its own."""
 
-    def made(name: str, version: str, files: Mapping[str, str], script: str = "", tag: str = "py3-none-any") -> Path:
-        folder = tmp_path / "wheels"
-        folder.mkdir(exist_ok=True)
-        info = f"{name}-{version}.dist-info"
-        content = {
-            **files,
-            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nLicense: MIT\n",
-            f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: {tag}\n",
-        }
-        if script:
-            content[f"{info}/entry_points.txt"] = f"[console_scripts]\n{name} = {script}\n"
-        rows = [
-            f"{n},sha256={base64.urlsafe_b64encode(hashlib.sha256(t.encode()).digest()).rstrip(b'=').decode()},{len(t)}"
-            for n, t in content.items()
-        ]
-        content[f"{info}/RECORD"] = "\n".join([*rows, f"{info}/RECORD,,"]) + "\n"
-        path = folder / f"{name}-{version}-{tag}.whl"
-        with zipfile.ZipFile(path, "w") as archive:
-            for file, text in content.items():
-                archive.writestr(zipfile.ZipInfo(file), text)
-        return path
-
-    return made
+    return partial(wheels.wheel, tmp_path / "wheels")

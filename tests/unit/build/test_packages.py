@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from images import wheels
 from trueup.build import locks, packages
 from trueup.build.errors import BuildError
 from trueup.build.locks import Lock
@@ -31,12 +32,8 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
 
 
-def lock_of(*wheels: Path) -> Lock:
-    lines = [
-        f"{w.name.split('-')[0]}=={w.name.split('-')[1]} --hash=sha256:{hashlib.sha256(w.read_bytes()).hexdigest()}"
-        for w in wheels
-    ]
-    return locks.read("requirements.txt", "\n".join(lines).encode(), {})
+def lock_of(*built: Path) -> Lock:
+    return locks.read("requirements.txt", wheels.requirements(*built).encode(), {})
 
 
 def files(store: Store, made: Packages) -> dict[str, bytes]:

@@ -158,8 +158,8 @@ def connect(kubeconfig: Path | None, context: str | None) -> Cluster:
                 "Name another in `cluster.kubeconfig` or `cluster.context` of the environment, or sign in."
             ) from None
     settings = client.configuration
-    token = settings.get_api_key_with_prefix("authorization")
-    authorization = {"Authorization": str(token)} if token else {}
+    found = settings.auth_settings().values()
+    authorization = {str(f["key"]): str(f["value"]) for f in found if f.get("in") == "header" and f.get("value")}
     return Cluster(str(settings.host).rstrip("/"), client.rest_client.pool_manager, authorization)
 
 

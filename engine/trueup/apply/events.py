@@ -27,6 +27,8 @@ BOILERPLATE = re.compile(
 )
 UNHEALTHY = re.compile(r"^Refreshed resource is in an unhealthy state:")
 """What a refresh says of drift, which the plan names and the operation puts right."""
+FOUND = re.compile(r"^using pulumi-resource-\S+ from \$PATH")
+"""What Pulumi says each time of a provider that it need not download."""
 ECHO = re.compile(
     r"^(?:an unhandled error occurred: )?python inline source runtime error: resource \S+ \[\S+\] failed to register"
 )
@@ -132,8 +134,12 @@ class Transcript:
         if event.get("severity") == "error":
             if text and not BOILERPLATE.match(text) and not ECHO.match(text):
                 (self._seen.setdefault(address, _Seen()).errors if address else self._general).append(advised(text))
-        elif event.get("severity") in ("info", "info#err", "warning") and text and not UNHEALTHY.match(text):
+        elif event.get("severity") in ("info", "info#err", "warning") and text and not _known(text):
             self._on_event(Event(self._stack, "log", address, message=text))
+
+
+def _known(text: str) -> bool:
+    return UNHEALTHY.match(text) is not None or FOUND.match(text) is not None
 
 
 def _action(before: str, operation: str) -> str:

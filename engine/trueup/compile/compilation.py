@@ -65,17 +65,24 @@ def compile_catalog(catalog: Catalog) -> Compilation:
     diagnostics: list[Diagnostic] = []
     stopped: set[Key] = set()
     for kind, support in target.kinds.items():
-        if support.elsewhere and (documents := tuple(catalog.of_kind(kind))):
-            diagnostics.append(_elsewhere(kind, len(documents), support.elsewhere, catalog))
+        if support.elsewhere and (number := len(tuple(catalog.of_kind(kind)))):
+            diagnostics.append(_elsewhere(kind, number, support.elsewhere, catalog))
+        omitted: dict[str, list[Document]] = {}
         for document in catalog.of_kind(kind):
+            if why := support.omits(document, catalog):
+                omitted.setdefault(why, []).append(document)
+                continue
             diagnostics.extend(unhonoured(document, support, catalog))
             if refusals := tuple(refused(document, support, catalog)):
                 diagnostics.extend(refusals)
                 stopped.add(document.key)
                 continue
-            if why := support.omits(document, catalog):
-                diagnostics.append(_omitted(document, why, catalog))
             emitted.by_document[document.key] = tuple(support.emit(document, catalog, emitted))
+        for why, documents in omitted.items():
+            single = len(documents) == 1
+            diagnostics.append(
+                _omitted(documents[0], why, catalog) if single else _elsewhere(kind, len(documents), why, catalog)
+            )
     diagnostics.extend(_not_supported(catalog, frozenset(target.kinds)))
     diagnostics.extend(_unpromoted(catalog, emitted, stopped))
     stacks = _stacks([r for found in emitted.by_document.values() for r in found])

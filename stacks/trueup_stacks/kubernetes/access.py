@@ -23,6 +23,7 @@ _WRITE = [*_LOOK, "create", "update", "patch", "delete"]
 _WORKLOADS = {
     "apps": ["deployments", "replicasets"],
     "argoproj.io": ["rollouts", "analysistemplates", "analysisruns"],
+    "batch": ["cronjobs", "jobs"],
     "autoscaling": ["horizontalpodautoscalers"],
     "gateway.networking.k8s.io": ["gateways", "httproutes", "referencegrants"],
     "keda.sh": ["scaledobjects"],
@@ -30,7 +31,7 @@ _WORKLOADS = {
     "networking.k8s.io": ["networkpolicies"],
     "policy": ["poddisruptionbudgets"],
 }
-"""What endpoints and gateways are made of, by API group."""
+"""What endpoints, gateways and pipelines are made of, by API group."""
 
 
 def roles() -> Iterator[tuple[str, str, Mapping[str, Value]]]:

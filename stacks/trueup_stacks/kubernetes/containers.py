@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from trueup_specs.core.envelope import Document, EnvValue, Resources, SecretKeyRef, seconds
 from trueup_specs.core.quantities import amount
@@ -41,7 +42,7 @@ def container(document: Document, model: Document, version: int, catalog: Catalo
             *({"name": k, "value": v} for k, v in given.items() if k not in predictor.env),
             *(_variable(k, v, document) for k, v in predictor.env.items()),
         ],
-        "resources": _resources(predictor.resources),
+        "resources": resources(predictor.resources),
         "startupProbe": _probe(probes.startup, f"/v2/models/{name}/ready"),
         "readinessProbe": _probe(probes.readiness, f"/v2/models/{name}/ready"),
         "livenessProbe": _probe(probes.liveness, "/v2/health/live"),
@@ -83,13 +84,13 @@ def _variable(name: str, value: EnvValue, document: Document) -> dict[str, Value
     return {"name": name, "value": value}
 
 
-def _resources(resources: Resources) -> dict[str, Value]:
-    """What is not given has a default: memory's limit is its request, that of CPU leaves room to start in."""
-    requests = {**_REQUESTS, **amounts({"cpu": resources.cpu, "memory": resources.memory})}
+def resources(given: Resources) -> dict[str, Any]:
+    """Requests and limits. What is not given has a default: memory's limit is its request, that of CPU leaves room to start in."""
+    requests = {**_REQUESTS, **amounts({"cpu": given.cpu, "memory": given.memory})}
     room = max(_LEAST_CPU_LIMIT, 2 * (amount(requests["cpu"]) or 0))
-    limits = {"cpu": f"{room:g}", "memory": requests["memory"], "ephemeral-storage": _DISK_LIMIT}
-    given = amounts({"cpu": resources.cpu_limit, "memory": resources.memory_limit})
-    return {"requests": amounts(_within(requests, given, resources)), "limits": amounts({**limits, **given})}
+    defaults = {"cpu": f"{room:g}", "memory": requests["memory"], "ephemeral-storage": _DISK_LIMIT}
+    limits = amounts({"cpu": given.cpu_limit, "memory": given.memory_limit})
+    return {"requests": amounts(_within(requests, limits, given)), "limits": amounts({**defaults, **limits})}
 
 
 def _within(requests: dict[str, str], limits: dict[str, str], resources: Resources) -> dict[str, str]:

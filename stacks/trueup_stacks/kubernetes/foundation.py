@@ -17,7 +17,8 @@ _SHARED = "workspace"
 
 def namespaces_in_use(catalog: Catalog) -> list[str]:
     """The namespaces of the specs that have objects on the cluster."""
-    return sorted({document.key.namespace for kind in _KINDS for document in catalog.of_kind(kind)})
+    kinds = (*_KINDS, "Pipeline") if catalog.settings.runner.type == "jobs" else _KINDS
+    return sorted({document.key.namespace for kind in kinds for document in catalog.of_kind(kind)})
 
 
 def inside(

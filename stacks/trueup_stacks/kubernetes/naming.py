@@ -68,11 +68,11 @@ def metadata(
     }
 
 
-def options(document: Document, catalog: Catalog, token: str, suffix: str = "") -> Options:
+def options(document: Document, catalog: Catalog, token: str, suffix: str = "", layer: str = LAYER) -> Options:
     """`metadata` holds the namespace, whose change replaces the object, beside labels, whose change does not."""
     return Options(
         retain=document.metadata.deletion_policy == "retain",
-        moved_from=former(document, catalog, LAYER, token, suffix),
+        moved_from=former(document, catalog, layer, token, suffix),
         maybe_immutable=frozenset({"metadata"}),
     )
 
@@ -84,14 +84,17 @@ def resource(
     properties: Mapping[str, Value],
     after: tuple[Resource, ...] = (),
     suffix: str = "",
+    *,
+    component: str = "predictor",
+    layer: str = LAYER,
 ) -> Resource:
-    """An object of a document, named like it, in its namespace and in the serving stack; annotations may be given."""
-    made = metadata(document, catalog, name=document.key.name + suffix)
+    """An object of a document, named like it, in its namespace; annotations may be given."""
+    made = metadata(document, catalog, name=document.key.name + suffix, component=component)
     made["annotations"] |= properties.get("metadata", {}).get("annotations", {})
     return Resource(
-        address_of(document, catalog, LAYER, token, suffix),
+        address_of(document, catalog, layer, token, suffix),
         {**properties, "metadata": made},
         document.key,
         (*home(document.key.namespace, catalog), *(r.address for r in after)),
-        options(document, catalog, token, suffix),
+        options(document, catalog, token, suffix, layer),
     )

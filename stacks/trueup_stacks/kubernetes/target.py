@@ -10,15 +10,19 @@ from trueup_stacks.kubernetes.endpoint import emit_endpoint
 from trueup_stacks.kubernetes.gateway import emit_gateway, refuse_gateway
 from trueup_stacks.kubernetes.model import emit_model, refuse_model
 from trueup_stacks.kubernetes.namespaces import emit_environment
+from trueup_stacks.kubernetes.pipeline import elsewhere, emit_pipeline, refuse_pipeline
 from trueup_stacks.kubernetes.refusals import refuse_endpoint
 
 _TRAINED_ELSEWHERE = "they are used where models are trained, and this target takes promoted versions only"
 _NO_FEATURES = "servers on a cluster cannot read the feature store yet"
+_COMMANDS_ONLY = "only built-in steps and functions read it, and a pod runs commands"
+_IN_THE_IMAGE = "it is in the image"
+_WAITS = "Kubernetes waits as it does between tries: 10 s, doubled each time"
 _BY_CONTROLLER = "the Gateway API leaves it to the controller of the GatewayClass"
-_ON_THE_CLUSTER = ("target", "cluster", "registry")
+_ON_THE_CLUSTER = ("target", "cluster", "registry", "runner")
 _OF_TRUEUP = (
     *(f"spec.{i.alias}" for name, i in EnvironmentSpec.model_fields.items() if name not in _ON_THE_CLUSTER),
-    *("spec.cluster.context", "spec.cluster.kubeconfig"),
+    *("spec.cluster.context", "spec.cluster.kubeconfig", "spec.runner.concurrency", "spec.runner.applyWait"),
 )
 """What steers applies, and is no property of what is applied."""
 
@@ -32,8 +36,34 @@ KUBERNETES = Target(
         ),
         "Policy": KindSupport(emit_policy, no_resource=("spec.examples",), omits=why_not),
         **dict.fromkeys(
-            ("DataSource", "Dataset", "Entity", "FeatureView", "FeatureService", "Pipeline", "QualityGate"),
+            ("DataSource", "Dataset", "Entity", "FeatureView", "FeatureService", "QualityGate"),
             KindSupport(nothing, elsewhere=_TRAINED_ELSEWHERE),
+        ),
+        "Pipeline": KindSupport(
+            emit_pipeline,
+            (
+                Unhonoured("spec.steps[].uses", "tables and code of the workspace are not on the cluster; write `run`"),
+                Unhonoured(
+                    "spec.steps[].when", "the containers of a pod run one after the other, whatever came before"
+                ),
+                Unhonoured("spec.steps[].with", _COMMANDS_ONLY),
+                Unhonoured("spec.seed", _COMMANDS_ONLY),
+                Unhonoured("spec.steps[].metrics", "nothing on the cluster reads what a step reports"),
+                Unhonoured("spec.steps[].retry.backoff", _WAITS, harmless=True),
+                Unhonoured("spec.steps[].retry.factor", _WAITS, harmless=True),
+                Unhonoured("spec.steps[].retry.maxBackoff", _WAITS, harmless=True),
+                Unhonoured("spec.triggers[].onData", "nothing on the cluster watches data"),
+                Unhonoured(
+                    "spec.triggers[].onCode", "another image is a changed pipeline, and starts no run", harmless=True
+                ),
+                Unhonoured("spec.code", _IN_THE_IMAGE, harmless=True),
+                Unhonoured("spec.lockfile", _IN_THE_IMAGE, harmless=True),
+                Unhonoured("spec.onUpstreamChange", "nothing on the cluster watches what is upstream"),
+                Unhonoured("spec.steps[].cache", "each run runs every step", harmless=True),
+            ),
+            no_resource=("spec.params.*.type", "spec.params.*.description", "spec.steps[].outputs.*.type"),
+            refuse=refuse_pipeline,
+            omits=elsewhere,
         ),
         "Model": KindSupport(
             emit_model,

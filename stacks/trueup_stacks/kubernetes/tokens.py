@@ -1,6 +1,7 @@
 """The type tokens that the target `kubernetes` emits: of `pulumi_kubernetes`, and of custom resources in the same form."""
 
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
+CRON_JOB = "kubernetes:batch/v1:CronJob"
 SERVICE = "kubernetes:core/v1:Service"
 SERVICE_ACCOUNT = "kubernetes:core/v1:ServiceAccount"
 SECRET = "kubernetes:core/v1:Secret"

@@ -48,7 +48,8 @@ class SecretStore(SpecModel):
 class Runner(SpecModel):
     """What runs pipelines."""
 
-    type: Literal["local", "ray", "argo"] = "local"
+    type: Literal["local", "ray", "argo", "jobs"] = "local"
+    """`jobs`: CronJobs and Jobs of a cluster."""
     concurrency: int = Field(default=2, ge=1, le=1024)
     """Steps at once."""
     apply_wait: Duration = "30m"

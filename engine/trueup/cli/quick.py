@@ -56,7 +56,10 @@ def run(arguments: Sequence[str]) -> int:
 
 def _judged(folder: Path, options: Options) -> int:
     begun = time.perf_counter()
-    stands = standing.Asked(folder).answer()
+    asked = standing.Asked(folder)
+    if options.no_cache:
+        from trueup.load import readers  # noqa: F401 — what will be needed is imported while Git looks
+    stands = asked.answer()
     if stands is None:
         _say(f"error: The workspace {folder} is in no Git repository. Run `git init` there: specs are read from Git.")
         return NOTHING_SELECTED

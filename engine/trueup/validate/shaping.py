@@ -31,6 +31,7 @@ NOT_OURS, UNKNOWN_KIND, UNKNOWN_FIELD, MISSING, WRONG, NAMESPACED, SHAPE = (
     "TRU0108",
 )
 _TOP = ("apiVersion", "kind", "metadata", "spec")
+_FIELDS = frozenset(_TOP)
 
 
 M = TypeVar("M", bound=SpecModel)
@@ -51,8 +52,8 @@ def shaped(value: Any, source: Source, namespace: str) -> tuple[Document | None,
     """The document of a value; None with the problems where it is none."""
     if not isinstance(value, dict):
         return None, [Problem(SHAPE, (), "A document must be a mapping with apiVersion, kind, metadata and spec.")]
-    problems = list(_envelope(value))
-    if _foreign(value):
+    problems = [] if _usual(value) else list(_envelope(value))
+    if problems and _foreign(value):
         return None, problems[:1]
     kind = KINDS.get(value["kind"]) if isinstance(value.get("kind"), str) else None
     if kind is None:
@@ -123,6 +124,14 @@ def _envelope(value: Mapping[Any, Any]) -> Iterator[Problem]:
                 f"Did you mean `{close}`?" if close else "Fields of the kind stand under `spec`.",
                 True,
             )
+
+
+def _usual(value: Mapping[Any, Any]) -> bool:
+    """Whether nothing is wrong with what stands around the metadata and the spec."""
+    kind = value.get("kind")
+    return (
+        value.keys() <= _FIELDS and value.get("apiVersion") == API_VERSION and isinstance(kind, str) and kind in KINDS
+    )
 
 
 def _foreign(value: Mapping[Any, Any]) -> bool:

@@ -11,47 +11,14 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from cluster import building
-from cluster.cluster import Cluster, free_port, kubectl
+from cluster.cluster import Cluster, kubectl
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 NAMESPACE = "churn"
-
-
-@contextmanager
-def registry(folder: Path) -> Iterator[str]:
-    """An MLflow server, which the cluster's servers would read their models from."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    folder.mkdir(parents=True)
-    store = [f"--backend-store-uri=sqlite:///{folder / 'mlflow.db'}", f"--artifacts-destination={folder / 'artifacts'}"]
-    with (folder / "log").open("wb") as log:
-        command = [str(BIN / "mlflow"), "server", "--port", str(port), "--workers", "1", *store]
-        server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-    try:
-        end = time.monotonic() + 120
-        while True:
-            try:
-                with urllib.request.urlopen(f"{url}/health", timeout=2):
-                    break
-            except OSError:
-                if server.poll() is not None or time.monotonic() > end:
-                    raise AssertionError((folder / "log").read_text()) from None
-                time.sleep(0.2)
-        yield url
-    finally:
-        os.killpg(server.pid, 15)
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(server.pid, 9)
-            server.wait()
 
 
 def main() -> int:
@@ -66,11 +33,14 @@ def main() -> int:
             flush=True,
         )
         cluster.start()
-        if not cluster.install_crds():
+        if not cluster.install_crds("gateway-api"):
             print("The CustomResourceDefinitions of ../shared/crds are not there, and the example has a gateway.")
             return 1
-        with registry(top / "registry") as url:
-            code = _loop(_repository(top, cluster, url), cluster)
+        folder = _repository(top)
+        try:
+            code = _loop(folder, cluster)
+        finally:
+            _trueup(folder, cluster, "down", "dev")
     finally:
         cluster.stop()
         shutil.rmtree(top, ignore_errors=True)
@@ -78,35 +48,28 @@ def main() -> int:
     return code
 
 
-def _repository(top: Path, cluster: Cluster, url: str) -> Path:
-    """The example, with this cluster and this registry instead of a user's."""
-    folder = top / "churn"
+def _repository(top: Path) -> Path:
+    """The example, with this cluster and one registry for both environments, a file, instead of a user's server."""
+    folder, uri = top / "churn", f"sqlite:///{top / 'registry.db'}"
     shutil.copytree(ROOT / "examples" / "churn", folder)
     for file, old, new in (
-        ("environments.yaml", "    concurrency: 2\n", f"    concurrency: 2\n  registry: {{ trackingUri: {url} }}\n"),
-        ("cluster.yaml", "http://mlflow.example.com:5000", url),
+        ("environments.yaml", "    concurrency: 2\n", f'    concurrency: 2\n  registry: {{ trackingUri: "{uri}" }}\n'),
+        ("cluster.yaml", "http://mlflow.example.com:5000", uri),
         ("cluster.yaml", "context: churn", "context: trueup-tests"),
     ):
         text = (folder / file).read_text()
         assert old in text, f"{file} of the example has no {old!r} any more"
         (folder / file).write_text(text.replace(old, new))
-    _git(folder, "init", "-q", "-b", "main")
-    _commit(folder, "Begin")
+    for arguments in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "Begin"]):
+        _git(folder, *arguments)
     return folder
 
 
 def _loop(folder: Path, cluster: Cluster) -> int:
-    """What a user does: train, promote, apply, look."""
-    for arguments in (
-        ["apply", "dev", "--yes"],
-        ["promote", "churn", "--to", "cluster"],
-        ["plan", "cluster"],
-        ["apply", "cluster", "--yes"],
-    ):
-        if code := _trueup(folder, cluster, *arguments):
+    """What a user does: train, apply, look; somebody scales by hand, and it is put right."""
+    for environment in ("dev", "cluster"):
+        if code := _trueup(folder, cluster, "apply", environment, "--yes"):
             return code
-        if arguments[0] == "promote":
-            _commit(folder, "Promote churn to the cluster")
     _say("kubectl get pods --namespace churn --output wide")
     print(cluster.kubectl("get", "pods", "--namespace", NAMESPACE, "--output", "wide"))
     if code := _trueup(folder, cluster, "status", "cluster") or _trueup(
@@ -129,11 +92,6 @@ def _environment(folder: Path, cluster: Cluster) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if k != "CI" and not k.startswith("GIT_")}
     state = str(folder.parent / "state")
     return {**kept, "PATH": path, "KUBECONFIG": str(cluster.kubeconfig), "XDG_STATE_HOME": state}
-
-
-def _commit(folder: Path, message: str) -> None:
-    _git(folder, "add", "-A")
-    _git(folder, "commit", "-q", "-m", message)
 
 
 def _git(folder: Path, *arguments: str) -> None:

@@ -118,8 +118,7 @@ def test_a_step_runs_in_its_image(repository: Any, python_base: str, tmp_path: P
     for path in (folder, folder / ".trueup"):
         path.chmod(0o777)
     process = image.start(folder="/work/count")
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, said
+    assert process.wait(60) == 0, image.log.read_text()
     assert json.loads((folder / "counted.json").read_text()) == {
         "said": "hello",
         "from": image.seen(f"/opt/venv/lib/python3.{sys.version_info.minor}/site-packages/greeting.py"),
@@ -188,7 +187,7 @@ def test_what_was_pushed_is_an_image_for_others_and_is_verified(
     # Where the key is a team member's, the workspace knows whose signature counts.
     stable.trueup("build", "--verify", image, code=64)
     public = " ".join(Path(f"{key}.pub").read_text().split()[:2])
-    team = {"members": [{"user": "ana", "email": "ana@example.com", "signingKeys": [public]}]}
+    team = {"members": [{"user": "ana", "email": "ana@example.com", "signingKeys": [public]}], "owns": ["credit"]}
     document = {"apiVersion": "trueup.dev/v1alpha1", "kind": "Team", "metadata": {"name": "risk"}, "spec": team}
     (stable.folder / "team.yaml").write_text(json.dumps(document))
     stable.commit("A team")
@@ -355,13 +354,13 @@ def test_a_model_answers_from_its_image(
                 answer = http(f"http://127.0.0.1:{port}/v2/models/risk/infer", body)
                 break
             except urllib.error.URLError:
-                assert process.poll() is None and time.monotonic() < end, process.communicate()[0]
+                assert process.poll() is None and time.monotonic() < end, image.log.read_text()
                 time.sleep(0.5)
         assert answer["outputs"][0]["data"] == ["good", "bad"]
         assert answer["model_version"] == "1"
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
         shutil.rmtree(tmp_path / "root")
     inside = json.loads((tmp_path / "out" / "index.json").read_text())["manifests"]
     assert (

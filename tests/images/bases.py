@@ -26,6 +26,15 @@ _LEFT_OUT = {
     "__pycache__",
     "pydoc_data",
 }
+_MANYLINUX = (
+    "libpthread.so.0",
+    "librt.so.1",
+    "libdl.so.2",
+    "libutil.so.1",
+    "libgcc_s.so.1",
+    "libstdc++.so.6",
+    "libz.so.1",
+)
 
 
 def layer(files: Mapping[str, bytes | None], links: Mapping[str, str] | None = None) -> bytes:
@@ -99,6 +108,9 @@ def python_layer() -> bytes:
         said = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=False).stdout
         for path in re.findall(r"(/\S+) \(0x", said):
             needed[path] = Path(path).resolve()
+    beside = {Path(p).parent for p in needed if "libc.so" in p}
+    for folder in beside:  # what the manylinux policy lets every wheel ask for
+        needed |= {str(p): p.resolve() for n in _MANYLINUX if (p := folder / n).exists()}
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as tar:
         for path in files:

@@ -29,13 +29,18 @@ class Unpacked:
         """Whether it can be run with nothing but its own files."""
         return os.geteuid() == 0 and (self.root / "opt/venv/bin/python").is_symlink()
 
+    @property
+    def log(self) -> Path:
+        """What its processes print."""
+        return self.root.with_suffix(".log")
+
     def seen(self, path: str) -> str:
         """A path of the image as its processes see it."""
         return path if self.confined else f"{self.root}{path}"
 
     def start(
         self, *arguments: str, variables: Mapping[str, str] | None = None, folder: str = ""
-    ) -> subprocess.Popen[str]:
+    ) -> subprocess.Popen[bytes]:
         """Starts its entrypoint, with its command or other arguments."""
         runtime = self.config["config"]
         environment = dict(v.split("=", 1) for v in runtime["Env"])
@@ -64,9 +69,8 @@ class Unpacked:
             cwd=None if self.confined else f"{self.root}{inside}",
             preexec_fn=enter,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=self.log.open("wb"),
             stderr=subprocess.STDOUT,
-            text=True,
             start_new_session=True,
         )
 
@@ -81,5 +85,5 @@ def unpack(layout: Path, digest: str, root: Path) -> Unpacked:
     root.mkdir()
     for layer in manifest["layers"]:
         with tarfile.open(fileobj=io.BytesIO(gzip.decompress(blob(layer["digest"])))) as tar:
-            tar.extractall(root, filter="tar", numeric_owner=True)
+            tar.extractall(root, filter="fully_trusted", numeric_owner=True)
     return Unpacked(root, json.loads(blob(manifest["config"]["digest"])))

@@ -11,9 +11,8 @@ import os
 import struct
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import BinaryIO
 
 LEVEL = 4
 """A twentieth larger than at 6, in half the time: packages of machine learning are hundreds of megabytes."""
@@ -22,21 +21,41 @@ _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 """Deflate, no flags, no time, no extra flags, unknown system."""
 
 
-def compressed(stream: BinaryIO) -> Iterator[bytes]:
-    """The gzip member of a stream's content, piece by piece."""
-    yield _HEADER
-    crc, size = 0, 0
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="deflate") as pool:
-        waiting: deque[Future[bytes]] = deque()
-        while block := stream.read(BLOCK):
-            crc, size = zlib.crc32(block, crc), size + len(block)
-            waiting.append(pool.submit(_deflated, block))
-            if len(waiting) > 2 * (os.cpu_count() or 1):
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    yield zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS).flush(zlib.Z_FINISH)
-    yield struct.pack("<LL", crc, size & 0xFFFFFFFF)
+class Compressor:
+    """A file to write to: what is written goes to `sink` as one gzip member, which `close` ends."""
+
+    def __init__(self, sink: Callable[[bytes], object]) -> None:
+        self._sink = sink
+        self._crc = self._size = 0
+        self._rest = bytearray()
+        self._cores = os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(self._cores, thread_name_prefix="deflate")
+        self._waiting: deque[Future[bytes]] = deque()
+        sink(_HEADER)
+
+    def write(self, data: bytes) -> int:
+        """Takes more of the content."""
+        self._crc, self._size = zlib.crc32(data, self._crc), self._size + len(data)
+        self._rest += data
+        while len(self._rest) >= BLOCK:
+            self._submit(bytes(self._rest[:BLOCK]))
+            del self._rest[:BLOCK]
+        return len(data)
+
+    def close(self) -> None:
+        """Writes what is left, and the end."""
+        if self._rest:
+            self._submit(bytes(self._rest))
+        while self._waiting:
+            self._sink(self._waiting.popleft().result())
+        self._pool.shutdown()
+        self._sink(zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS).flush(zlib.Z_FINISH))
+        self._sink(struct.pack("<LL", self._crc, self._size & 0xFFFFFFFF))
+
+    def _submit(self, block: bytes) -> None:
+        self._waiting.append(self._pool.submit(_deflated, block))
+        if len(self._waiting) > 2 * self._cores:
+            self._sink(self._waiting.popleft().result())
 
 
 def _deflated(block: bytes) -> bytes:

@@ -61,7 +61,7 @@ def _advice(said: str) -> str:
 def install(lock: Path, target: Path, platform: str, minor: int, musl: bool) -> None:
     """Unpacks the packages of a lock file into a folder. Raises BuildError."""
     uv(
-        *("pip", "install", "--quiet", "--no-build", "--no-deps", "--require-hashes", "--link-mode", "copy"),
+        *("pip", "install", "--quiet", "--no-build", "--no-deps", "--require-hashes"),
         *(
             "--python",
             sys.executable,

@@ -9,14 +9,14 @@ import hashlib
 import os
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO
+from typing import Any
 
-from trueup.build.compression import compressed
+from trueup.build.compression import BLOCK, Compressor
 from trueup.build.images import LAYER, Descriptor
-from trueup.build.store import PIECE, Store
+from trueup.build.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,35 +50,45 @@ class Layer:
 
 def layer(store: Store, title: str, items: Iterable[Item], time: int) -> Layer:
     """Writes a layer with every entry at `time` (seconds since the epoch)."""
-    with tempfile.TemporaryFile(dir=store.folder) as archive:
-        _write(archive, items, time)
-        archive.seek(0)
-        diff_id = _digest(archive)
-        archive.seek(0)
-        blob = _kept(store, archive)
-    return Layer(blob, diff_id, title)
-
-
-def _kept(store: Store, archive: BinaryIO) -> Descriptor:
     handle, name = tempfile.mkstemp(dir=store.folder, prefix=".layer-")
     try:
-        made, size = hashlib.sha256(), 0
         with os.fdopen(handle, "wb") as file:
-            for piece in compressed(archive):
-                made.update(piece)
-                size += len(piece)
-                file.write(piece)
-        digest = f"sha256:{made.hexdigest()}"
+            blob = _Hashing(file.write)
+            compressor = Compressor(blob.write)
+            archive = _Hashing(compressor.write)
+            _write(archive, items, time)
+            compressor.close()
         Path(name).chmod(0o644)
-        Path(name).replace(store.path(digest))
+        Path(name).replace(store.path(blob.digest))
     finally:
         Path(name).unlink(missing_ok=True)
-    return Descriptor(f"{LAYER}+gzip", digest, size)
+    return Layer(Descriptor(f"{LAYER}+gzip", blob.digest, blob.size), archive.digest, title)
 
 
-def _write(archive: IO[bytes], items: Iterable[Item], time: int) -> None:
+class _Hashing:
+    """Passes on what is written, and knows its digest and size."""
+
+    def __init__(self, sink: Callable[[bytes], object]) -> None:
+        self._sink, self._made = sink, hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        """Takes bytes."""
+        self._made.update(data)
+        self.size += len(data)
+        self._sink(data)
+        return len(data)
+
+    @property
+    def digest(self) -> str:
+        """Of all that was written."""
+        return f"sha256:{self._made.hexdigest()}"
+
+
+def _write(archive: _Hashing, items: Iterable[Item], time: int) -> None:
     ordered = sorted(_with_folders(items), key=lambda item: item.path)
-    with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
+    sink: Any = archive  # a stream is only ever written to
+    with tarfile.open(fileobj=sink, mode="w|", bufsize=BLOCK, format=tarfile.PAX_FORMAT) as tar:
         for item in ordered:
             info = tarfile.TarInfo(item.path)
             info.mtime, info.mode, info.uid, info.gid = time, item.mode, item.owner, item.owner
@@ -110,10 +120,3 @@ def _with_folders(items: Iterable[Item]) -> Iterator[Item]:
     above = {str(p) for path in found for p in PurePosixPath(path).parents if str(p) != "."}
     yield from found.values()
     yield from (Item(path, folder=True) for path in above - found.keys())
-
-
-def _digest(stream: IO[bytes]) -> str:
-    made = hashlib.sha256()
-    while piece := stream.read(PIECE):
-        made.update(piece)
-    return f"sha256:{made.hexdigest()}"

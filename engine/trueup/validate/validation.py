@@ -192,10 +192,10 @@ def judged(
         if first is not document:
             diagnostics.append(_duplicate(first, document, places))
     claimed = frozenset(k for p in parsed.values() for k in p.claimed)
-    index = MemoryIndex(documents, others)
+    index = MemoryIndex(documents, others, claimed)
 
     def judge_some(some: Sequence[Document]) -> list[Diagnostic]:
-        return list(crossing.problems(some, index, claimed, places.at))
+        return list(crossing.problems(some, index, places.at))
 
     for part in spreading.spread(list(documents.values()), judge_some, processes):
         diagnostics += part

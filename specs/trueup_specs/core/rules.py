@@ -44,6 +44,10 @@ class Index(Protocol):
 
     def get(self, key: Key) -> Document | None: ...
 
+    def written(self, key: Key) -> bool:
+        """Whether there is a document of that key, be it one that is wrong in itself, which `get` does not have."""
+        ...
+
     def of_kind(self, kind: str) -> Iterable[Document]: ...
 
     def targeted_by(self, kind: str, key: Key) -> Iterable[Document]:
@@ -130,6 +134,8 @@ class MemoryIndex:
 
     documents: Mapping[Key, Document]
     tree: frozenset[str] = frozenset()
+    claimed: frozenset[Key] = frozenset()
+    """The keys of documents that are wrong in themselves."""
     _kinds: dict[str, list[Document]] = field(default_factory=dict, repr=False)
     _sources: dict[str, dict[Key, list[Document]]] = field(default_factory=dict, repr=False)
     _derived: dict[Callable[[Index], Any], Any] = field(default_factory=dict, repr=False)
@@ -140,6 +146,9 @@ class MemoryIndex:
 
     def get(self, key: Key) -> Document | None:
         return self.documents.get(key)
+
+    def written(self, key: Key) -> bool:
+        return key in self.documents or key in self.claimed
 
     def of_kind(self, kind: str) -> Iterable[Document]:
         return self._kinds.get(kind, ())

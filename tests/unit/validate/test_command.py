@@ -131,6 +131,25 @@ def test_no_workspace_and_no_git(tmp_path: Path) -> None:
     assert done.returncode == 3 and "git init" in done.stderr
 
 
+def test_who_refers_to_a_document_that_is_wrong_in_itself_is_not_blamed(workspace: Path) -> None:
+    (workspace / "data.yaml").write_text(
+        HEAD
+        + "kind: Dataset\nmetadata: {name: loans, movedFrom: {name: old}}\n"
+        + "spec: {source: bank, schema: {properties: [{name: age, logicalType: integer}]}}\n---\n"
+        + HEAD
+        + "kind: DataSource\nmetadata: {name: bank}\nspec: {file: {url: 'https://example.com/loans.csv', format: csv}}\n---\n"
+        + HEAD
+        + "kind: Pipeline\nmetadata: {name: nightly}\nspec: {steps: [{name: rows, uses: load, with: {dataset: loans}}]}\n---\n"
+        + HEAD
+        + "kind: Overlay\nmetadata: {name: loans-prod}\n"
+        + "spec: {target: {kind: Dataset, name: loans}, environments: [prod], patch: {description: Loans.}}\n---\n"
+        + HEAD
+        + "kind: Environment\nmetadata: {name: prod}\nspec: {}\n"
+    )
+    said = json.loads(run(workspace, "--output", "json").stdout)
+    assert [(d["code"], d["file"], d["line"]) for d in said] == [("TRU0105", "data.yaml", 3)], said
+
+
 def test_links_and_submodules_are_not_followed(workspace: Path, tmp_path: Path) -> None:
     (tmp_path / "outside.yaml").write_text("secret: [\n")
     (workspace / "link.yaml").symlink_to(tmp_path / "outside.yaml")

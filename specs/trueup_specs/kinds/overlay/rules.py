@@ -93,7 +93,7 @@ class TargetUnknown(SpecRule[OverlaySpec]):
         from trueup_specs.core.overlaying import OVERLAYABLE
 
         key = target_of(spec, document)
-        if key.kind in OVERLAYABLE and index.get(key) is None:
+        if key.kind in OVERLAYABLE and not index.written(key):
             yield absent(("spec", "target", "name"), key, document.key.namespace, index)
 
 

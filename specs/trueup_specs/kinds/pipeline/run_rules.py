@@ -348,7 +348,7 @@ class DatasetUnknown(SpecRule[PipelineSpec]):
 
     def find(self, spec: PipelineSpec, document: Document, index: Index) -> Iterator[Finding]:
         for position, key in ports.datasets(spec, document.key.namespace).items():
-            if index.get(key) is None:
+            if not index.written(key):
                 yield absent(("spec", "steps", position, "with", "dataset"), key, document.key.namespace, index)
 
 

@@ -44,10 +44,11 @@ def _before(document: Document, spec: EndpointSpec, catalog: Catalog) -> Iterato
     secrets = {k: env_value(v) for k, v in spec.predictor.env.items() if isinstance(v, SecretKeyRef)}
     if secrets:
         yield tokens.SECRET, "", {"type": "Opaque", "stringData": secrets}
-    if rollouts.progressive(spec.rollout):
+    if spec.rollout.strategy == "blueGreen":
         for suffix, service in networking.services(document, spec):
             # It stands before the pods that it leads to, so that nobody may wait for them.
             yield tokens.SERVICE, suffix, {**service, "metadata": {"annotations": {"pulumi.com/skipAwait": "true"}}}
+    if rollouts.progressive(spec.rollout):
         for suffix, template in rollouts.templates(spec, catalog):
             yield tokens.ANALYSIS_TEMPLATE, suffix, dict(template)
 
@@ -68,7 +69,7 @@ def _workload(document: Document, spec: EndpointSpec, template: dict[str, Value]
 def _around(document: Document, spec: EndpointSpec, catalog: Catalog) -> Iterator[tuple[str, str, dict[str, Value]]]:
     """What stands around the workload."""
     own = not kserve.chosen(spec)
-    if own and not rollouts.progressive(spec.rollout):
+    if own and spec.rollout.strategy != "blueGreen":
         for suffix, service in networking.services(document, spec):
             yield tokens.SERVICE, suffix, service
     token, budget = networking.budget(document)

@@ -22,7 +22,11 @@ _SCHEMES = {"http": 80, "https": 443}
 
 
 def services(document: Document, spec: EndpointSpec) -> Iterator[tuple[str, dict[str, Value]]]:
-    """The end of each Service's name, and its properties; blue-green has a second one, for the version that waits."""
+    """The end of each Service's name, and its properties.
+
+    Blue-green has a second one, for the version that waits. Which pods these two lead to is the controller's alone: a selector is owned as
+    a whole, and one that is written here would lead to both versions until the controller sees it.
+    """
     port = {
         "name": "http",
         "port": SERVICE_PORT,
@@ -30,12 +34,11 @@ def services(document: Document, spec: EndpointSpec) -> Iterator[tuple[str, dict
         "protocol": "TCP",
         "appProtocol": "http",
     }
-    made: dict[str, Value] = {
-        "spec": {"type": "ClusterIP", "selector": naming.selector(document), "ports": [port]},
-    }
-    yield "", made
     if spec.rollout.strategy == "blueGreen":
-        yield rollouts.PREVIEW, made
+        for suffix in ("", rollouts.PREVIEW):
+            yield suffix, {"spec": {"type": "ClusterIP", "ports": [port]}}
+    else:
+        yield "", {"spec": {"type": "ClusterIP", "selector": naming.selector(document), "ports": [port]}}
 
 
 def service_of(endpoint: Document) -> str:

@@ -79,7 +79,7 @@ def _blue_green(document: Document, given: BlueGreen) -> dict[str, Value]:
         "scaleDownDelaySeconds": math.ceil(seconds(given.scale_down_delay)),
     }
     if given.pre_promotion_analysis is not None:
-        made["prePromotionAnalysis"] = {"templates": [{"templateName": f"{document.key.name}-promotion"}]}
+        made["prePromotionAnalysis"] = _by_template(f"{document.key.name}-promotion")
     return made
 
 
@@ -87,10 +87,15 @@ def _step(document: Document, number: int, step: RolloutStep) -> dict[str, Value
     if step.set_weight is not None:
         return {"setWeight": step.set_weight}
     if step.analysis is not None:
-        return {"analysis": {"templates": [{"templateName": f"{document.key.name}-step-{number}"}]}}
+        return {"analysis": _by_template(f"{document.key.name}-step-{number}")}
     assert step.pause is not None
     wait = step.pause.duration
     return {"pause": {"duration": math.ceil(seconds(wait))} if wait is not None else {}}
+
+
+def _by_template(name: str) -> dict[str, Value]:
+    """The controller writes the empty metadata back where they are missing, and would own the field from then on."""
+    return {"analysisRunMetadata": {}, "templates": [{"templateName": name}]}
 
 
 def analyses(spec: EndpointSpec) -> dict[str, Analysis]:

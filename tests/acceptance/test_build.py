@@ -130,7 +130,6 @@ def test_a_step_runs_in_its_image(repository: Any, python_base: str, tmp_path: P
     assert runtime["Labels"]["org.opencontainers.image.revision"] == repository.git("rev-parse", "HEAD")
 
 
-@pytest.mark.capability("model-development/infrastructure-automation", by="trueup.build.layers:layer")
 def test_two_machines_build_the_same_image(stable: Any, tmp_path: Path) -> None:
     arguments = ("Pipeline/report", "--base", "scratch", "--out")
     first = built(stable, *arguments, str(tmp_path / "one.tar"))
@@ -244,6 +243,8 @@ def test_what_the_gate_refuses_is_not_pushed(stable: Any, registry: Any, tmp_pat
         ("", ("Model/risk", "--lock", "requirements.txt"), 3, "Model/credit/risk has no version in dev"),
         ("", ("Environment/dev",), 64, "of a Model (its server) or of a Pipeline (its steps)"),
         ("", ("Pipeline/report", "--key", "none.pem"), 1, "The signing key none.pem cannot be read"),
+        ("", ("Pipeline/report", "--fail-on", "high"), 64, "name OSV's files with it"),
+        ("builtin", ("Pipeline/report",), 1, "lacks mlflow, pandas, scikit-learn, which the built-in steps need"),
         ("", ("Pipeline/report", "--advisories", "none"), 1, "There are no advisories at none"),
     ],
 )
@@ -254,6 +255,13 @@ def test_mistakes_are_told_with_what_to_do(
         repository.edit("trueup.yaml", "  lockfile: requirements.txt\n", "")
     if change == "lock":
         (repository.folder / "requirements.txt").write_text("greeting==1.0\n")
+    if change == "builtin":
+        repository.edit(
+            "trueup.yaml",
+            "  steps:\n",
+            "  steps:\n    - {name: register, uses: register, inputs: {model: count.counted}}\n",
+        )
+        repository.edit("trueup.yaml", "{type: json}", "{type: model}")
     if change == "dirty":
         repository.edit("code/count.py", "len(", "1 + len(")
     elif change:

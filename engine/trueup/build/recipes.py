@@ -17,12 +17,12 @@ SERVER = ("python", "-m", "trueup.serving.container")
 STEP = ("python", "-m", "trueup.steps.main")
 
 
-def steps(name: str, code: Mapping[str, tuple[str, bytes]]) -> Recipe:
-    """The image of a pipeline's steps; `code` is its tree: path → (mode in Git, content).
+def steps(name: str, code: Mapping[str, tuple[str, bytes]], builtin: bool) -> Recipe:
+    """The image of a pipeline's steps; `code` is its tree: path → (mode in Git, content); `builtin` whether some are Trueup's own.
 
     A container of it runs one step: its folder, with `.trueup/step.json`, is mounted at the working folder, as the local runner makes it.
     """
-    items = [_item(f"{CODE}/{path}", mode, content) for path, (mode, content) in code.items()]
+    items = [Item(f"{CODE}/{path}", content, executable=mode == "100755") for path, (mode, content) in code.items()]
     return Recipe(
         "Pipeline",
         name,
@@ -31,6 +31,7 @@ def steps(name: str, code: Mapping[str, tuple[str, bytes]]) -> Recipe:
         STEP,
         environment={"TRUEUP_CODE": f"/{CODE}"},
         folder=f"/{WORK}",
+        needs=("mlflow", "pandas", "scikit-learn") if builtin else (),
     )
 
 
@@ -51,9 +52,3 @@ def server(name: str, registered: str, version: int, files: Mapping[str, Path]) 
         port=PORT,
         needs=("kserve", "pandas"),
     )
-
-
-def _item(path: str, mode: str, content: bytes) -> Item:
-    if mode == "120000":
-        return Item(path, link=content.decode())
-    return Item(path, content, executable=mode == "100755")

@@ -71,8 +71,8 @@ def build(
         typer.Option("--advisories", metavar="PATH", help="OSV advisories: a JSON file, a folder, or OSV's all.zip."),
     ] = None,
     fail_on: Annotated[
-        str, typer.Option("--fail-on", metavar="SEVERITY", help="low, medium, high or critical.")
-    ] = "high",
+        str, typer.Option("--fail-on", metavar="SEVERITY", help="low, medium, high (the default) or critical.")
+    ] = "",
     exceptions: Annotated[
         Path | None,
         typer.Option(

@@ -25,10 +25,11 @@ def _lines(made: Any) -> Iterator[str]:
     if made.verdict is not None:
         yield from verdict_lines(made.verdict)
     if made.passed:
+        beside = "inventory, provenance and signature" if made.signed else "inventory and provenance"
         if made.out is not None:
-            yield f"Wrote it, with its inventory and provenance{' and signature' if made.signed else ''}, to {made.out}."
+            yield f"Wrote it, with its {beside}, to {made.out}."
         if made.reference:
-            yield f"Pushed it, with its inventory and provenance{' and signature' if made.signed else ''}. Write into the spec:"
+            yield f"Pushed it, with its {beside}. Write into the spec:"
             yield f"  image: {made.reference}"
         else:
             yield f"Its digest: {made.digest}"

@@ -51,6 +51,8 @@ from trueup_specs.kinds.team.spec import TeamSpec
 
 TAG = "latest"
 """Of an image in a layout, where `--push` names none."""
+FAIL_ON = "high"
+"""The least severity that refuses an image, where none is named."""
 _PYTHONS = range(11, 14)
 Said = Callable[[str], None]
 
@@ -97,6 +99,7 @@ def build(workspace: Workspace, asked: Asked, said: Said) -> Built:
     """Builds an image, judges it, and if the gate lets it out writes and pushes it. Raises WorkspaceError and InvalidSpecs."""
     with _told():
         # What is wrong with these is said before minutes of work.
+        _consistent(asked)
         key = signing.private_key(asked.key) if asked.key else None
         target = publishing.target(asked.push) if asked.push else None
         excepted = gate.exceptions(asked.exceptions) if asked.exceptions else ()
@@ -106,7 +109,7 @@ def build(workspace: Workspace, asked: Asked, said: Said) -> Built:
         verdict = None
         if asked.advisories is not None:
             verdict = gate.judge(
-                inventory.parts(described.inventory), asked.advisories, asked.fail_on, excepted, _today()
+                inventory.parts(described.inventory), asked.advisories, asked.fail_on or FAIL_ON, excepted, _today()
             )
         attached = attachments.attach(store, made.image.manifest, described, key)
         passed, reference = verdict is None or verdict.passed, ""
@@ -133,6 +136,7 @@ def build(workspace: Workspace, asked: Asked, said: Said) -> Built:
 def verify(folder: Path, image: str, asked: Asked) -> tuple[Report, Verdict | None]:
     """Judges an image that is there. Without a key the signatures of the workspace's teams count. Raises WorkspaceError."""
     with _told():
+        _consistent(asked)
         keys = [_trusted(asked.key)] if asked.key else _team_keys(folder)
         if not keys:
             raise WorkspaceError(
@@ -144,7 +148,9 @@ def verify(folder: Path, image: str, asked: Asked) -> tuple[Report, Verdict | No
         verdict = None
         if asked.advisories is not None and report.inventory:
             excepted = gate.exceptions(asked.exceptions) if asked.exceptions else ()
-            verdict = gate.judge(inventory.parts(report.inventory), asked.advisories, asked.fail_on, excepted, _today())
+            verdict = gate.judge(
+                inventory.parts(report.inventory), asked.advisories, asked.fail_on or FAIL_ON, excepted, _today()
+            )
         return report, verdict
 
 
@@ -161,6 +167,13 @@ def _told() -> Iterator[None]:
         raise WorkspaceError(
             f"`trueup build` needs {error.name}, which is not installed: `pip install 'trueup[build]'`."
         ) from None
+
+
+def _consistent(asked: Asked) -> None:
+    if asked.advisories is None and (asked.fail_on or asked.exceptions):
+        raise WorkspaceError(
+            "--fail-on and --exceptions judge what --advisories tells: name OSV's files with it too.", 64
+        )
 
 
 def _today() -> date:

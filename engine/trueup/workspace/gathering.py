@@ -24,6 +24,7 @@ from trueup.workspace import naming
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup.workspace.planning import by_key, catalog_of, validated
 from trueup_specs.core.envelope import Document
+from trueup_specs.core.steps import BUILTIN
 from trueup_specs.kinds.model.spec import ModelSpec
 from trueup_specs.kinds.pipeline.spec import PipelineSpec
 from trueup_stacks.local.model import promoted_version, trained_here
@@ -49,7 +50,7 @@ class Asked:
     push: str = ""
     key: Path | None = None
     advisories: Path | None = None
-    fail_on: str = "high"
+    fail_on: str = ""
     exceptions: Path | None = None
 
 
@@ -164,7 +165,8 @@ def _recipe(
 ) -> Recipe:
     name = document.key.name
     if isinstance(document.spec, PipelineSpec):
-        return recipes.steps(name, _code(source, document.spec))
+        builtin = any(step.uses in BUILTIN for step in document.spec.steps)
+        return recipes.steps(name, _code(source, document.spec), builtin)
     version = _version(workspace, catalog, document, asked)
     registered = registered_name(document, catalog)
     folder = _downloaded(workspace, catalog, document, registered, version, scratch)
@@ -226,8 +228,10 @@ def _downloaded(
 
 
 def _holds(lock: Lock, recipe: Recipe) -> None:
+    """Whether the lock file has what the image's command imports."""
     if absent := [name for name in recipe.needs if name not in lock.names]:
+        whose, extra = ("model server needs", "server") if recipe.kind == "Model" else ("built-in steps need", "steps")
         raise WorkspaceError(
-            f"The lock file {lock.path} lacks {' and '.join(absent)}, which the model server needs: lock `trueup[server]` with the model's "
-            "own packages, and name that file with --lock."
+            f"The lock file {lock.path} lacks {', '.join(absent)}, which the {whose}: lock `trueup[{extra}]` with your packages, and name "
+            "that file with --lock."
         )

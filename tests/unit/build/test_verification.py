@@ -43,7 +43,6 @@ def verified(name: str, tmp_path: Path, *keys: Trusted) -> Report:
     return verification.verify(references.parse(name), Store(tmp_path / "anew"), keys)
 
 
-@pytest.mark.capability("infrastructure/container-security", by="trueup.build.verification:verify")
 def test_a_signed_image_is_as_it_says(layout: str, tmp_path: Path, mine: Trusted) -> None:
     report = verified(layout, tmp_path, mine)
     assert report is not None

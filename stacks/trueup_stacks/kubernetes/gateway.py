@@ -10,8 +10,7 @@ from trueup_specs.core.envelope import Document
 from trueup_specs.kinds.gateway.spec import GatewayRoute, GatewaySpec, Listener
 from trueup_stacks.core.resources import Resource, Value
 from trueup_stacks.core.targets import Catalog, Compiled, Refusal, address_of
-from trueup_stacks.kubernetes import components, naming, tokens
-from trueup_stacks.kubernetes.networking import service_of
+from trueup_stacks.kubernetes import components, naming, networking, tokens
 from trueup_stacks.kubernetes.routes import GROUP, own_route
 
 _PORT = 80
@@ -51,12 +50,14 @@ def emit_gateway(document: Document, catalog: Catalog, compiled: Compiled) -> It
         {"spec": {"gatewayClassName": cluster.gateway.class_name, "listeners": listeners}},
     )
     yield gateway
+    if cluster.gateway.namespace is None:
+        yield _resource(document, catalog, tokens.NETWORK_POLICY, networking.entered(document), "-gateway")
     foreign: dict[str, set[str]] = {}
     for route in spec.routes:
         backends = list(_backends(document, route, catalog, compiled))
         for endpoint, _ in backends:
             if endpoint.key.namespace != document.key.namespace:
-                foreign.setdefault(endpoint.key.namespace, set()).add(service_of(endpoint))
+                foreign.setdefault(endpoint.key.namespace, set()).add(networking.service_of(endpoint))
         if backends:
             properties = own_route(document, route, backends, catalog)
             yield _resource(document, catalog, tokens.HTTP_ROUTE, properties, _ending(route), (gateway,))

@@ -16,6 +16,8 @@ from trueup_stacks.kubernetes.containers import PORT
 
 PROMETHEUS_NAMESPACE = "monitoring"
 SERVICE_PORT = 80
+GATEWAY_PODS = "gateway.networking.k8s.io/gateway-name"
+"""The label that the Gateway API gives to the pods of a gateway (GEP-1762)."""
 _NAME = "kubernetes.io/metadata.name"
 _DNS: list[Value] = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
 _SCHEMES = {"http": 80, "https": 443}
@@ -60,16 +62,21 @@ def admitted(document: Document, catalog: Catalog) -> dict[str, Value]:
         sources.append(
             {
                 "namespaceSelector": _environment(catalog),
-                "podSelector": {
-                    "matchExpressions": [{"key": "gateway.networking.k8s.io/gateway-name", "operator": "Exists"}]
-                },
+                "podSelector": {"matchExpressions": [{"key": GATEWAY_PODS, "operator": "Exists"}]},
             }
         )
-    if cluster.prometheus is not None:
-        sources.append(_namespace(cluster.prometheus.namespace or PROMETHEUS_NAMESPACE))
+    if cluster.prometheus is not None or "prometheus-operator" in cluster.components:
+        reader = cluster.prometheus.namespace if cluster.prometheus is not None else None
+        sources.append(_namespace(reader or PROMETHEUS_NAMESPACE))
     rule = {"from": sources, "ports": [{"port": PORT, "protocol": "TCP"}]}
     pods = {"matchLabels": naming.selector(document)}
     return {"spec": {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": [rule]}}
+
+
+def entered(gateway: Document) -> dict[str, Value]:
+    """The way to a gateway's own pods, where they run in its namespace: what they are for is to be reached."""
+    pods = {"matchLabels": {GATEWAY_PODS: gateway.key.name}}
+    return {"spec": {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": [{}]}}
 
 
 def closed() -> dict[str, Value]:

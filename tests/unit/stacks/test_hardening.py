@@ -274,6 +274,53 @@ def test_a_check_finds_what_is_planted(manifests: list[Object], check: str) -> N
     assert not kept(holds, cluster)
 
 
+OF_SERVERS = (
+    "probes",
+    "ports",
+    "hostPort",
+    "networkpolicy",
+    "affinity",
+    "disruptionbudget",
+    "replicas",
+    "service-",
+    "Spread",
+    "Instance",
+)
+"""What a check's name has where it is about servers, or about objects around the pod."""
+
+
+def batch(manifests: list[Object]) -> list[Cluster]:
+    """The pods of runs and of KServe's servers, each as the first workload of a scene of its own."""
+    found = []
+    for o in manifests:
+        if o["kind"] == "CronJob":
+            pod = deepcopy(o["spec"]["jobTemplate"]["spec"]["template"]["spec"])
+            pod["containers"] = [*pod.pop("initContainers", ()), *pod["containers"]]
+        elif o["kind"] == "InferenceService":
+            pod = deepcopy(o["spec"]["predictor"])
+        else:
+            continue
+        workload = {
+            "kind": "Deployment",
+            "metadata": o["metadata"],
+            "spec": {"template": {"metadata": {}, "spec": pod}},
+        }
+        found.append(Cluster([workload], o["metadata"]["name"]))
+    return found
+
+
+def test_pods_of_runs_and_of_kserve_give_no_finding(manifests: list[Object]) -> None:
+    checks = {
+        name: holds
+        for name, (holds, _) in CHECKS.items()
+        if not any(word.lower() in name.lower() for word in OF_SERVERS)
+    }
+    clusters = batch(manifests)
+    assert len(checks) >= 18 and len(clusters) == 3
+    for cluster in clusters:
+        assert [name for name, holds in checks.items() if not kept(holds, cluster)] == [], cluster.name
+
+
 def test_the_scenes_workloads_are_all_looked_at(manifests: list[Object]) -> None:
     assert {o["metadata"]["name"] for o in manifests if o["kind"] in WORKLOADS} == set(NAMES)
 

@@ -15,11 +15,12 @@ from trueup_stacks.kubernetes.routes import duration
 IMAGE = f"example.com/server@sha256:{'0' * 64}"
 
 
-def made(uri: str = "http://mlflow.example.com:5000", **cluster: Any) -> list[Resource]:
+def made(uri: str = "http://mlflow.example.com:5000", documents: Any = None, **cluster: Any) -> list[Resource]:
     written: dict[str, Any] = {
         "Environment/prod": {"target": "kubernetes", "registry": {"trackingUri": uri}, "cluster": cluster},
         "Model/churn/churn": {"task": "regression", "version": 3},
         "Endpoint/churn/api": {"model": {"name": "churn"}, "predictor": {"image": IMAGE}},
+        **(documents or {}),
     }
     compilation = compile_catalog(catalog({Key.parse(k): v for k, v in written.items()}))
     assert compilation.diagnostics == ()
@@ -91,12 +92,25 @@ def test_an_opening_called_registry_takes_the_place_of_the_one_to_all_addresses(
             {"gateway": {"className": "envoy", "namespace": "envoy-system"}, "prometheus": {"url": "http://p"}},
             [named("envoy-system"), named("monitoring")],
         ),
+        ({"components": ["prometheus-operator"]}, [{"namespaceSelector": ENVIRONMENT}, named("monitoring")]),
     ],
 )
 def test_servers_let_in_their_namespace_the_gateway_and_prometheus(cluster: Any, sources: Any) -> None:
     found = policy(made(**cluster), "api")
     assert found["policyTypes"] == ["Ingress"]
     assert found["ingress"] == [{"from": [{"podSelector": {}}, *sources], "ports": [{"port": 8080, "protocol": "TCP"}]}]
+
+
+@pytest.mark.parametrize(("space", "opened"), [({}, True), ({"namespace": "envoy-system"}, False)])
+def test_a_gateways_own_pods_are_reached_where_they_stand_in_a_closed_namespace(space: Any, opened: bool) -> None:
+    documents = {"Gateway/churn/door": {}}
+    resources = made(documents=documents, components=["gateway-api"], gateway={"className": "istio", **space})
+    names = [r.address.name for r in resources if r.address.type.endswith(":NetworkPolicy")]
+    assert ("door-gateway" in names) == opened
+    if opened:
+        found = policy(resources, "door-gateway")
+        assert found["podSelector"] == {"matchLabels": {"gateway.networking.k8s.io/gateway-name": "door"}}
+        assert found["ingress"] == [{}]
 
 
 def test_where_the_platform_keeps_the_namespaces_nothing_of_them_is_made() -> None:

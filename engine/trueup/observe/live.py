@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trueup.apply.checkpoints import Checkpoint, StateResource, holds_secret
-from trueup.observe.ownership import Intruder
+from trueup.apply.remedies import Remedy
 from trueup.plan.differences import differences
 from trueup.plan.planning import Observation
 from trueup.plan.values import PropertyChange
@@ -35,10 +35,8 @@ class Seen:
     """How it fares, where its platform says so in a word of its own: `progressing`, `degraded`."""
     reason: str = ""
     """Why it fares so."""
-    intruders: tuple[Intruder, ...] = ()
-    """What was added to it by hand, which is among the changes too."""
-    place: str = ""
-    """The path of a Kubernetes object in its cluster's API."""
+    remedy: Remedy | None = None
+    """What putting it right takes beside its provider."""
 
 
 @dataclass(frozen=True, slots=True)

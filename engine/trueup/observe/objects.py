@@ -7,21 +7,24 @@ that an autoscaler or another manager owns are no drift. What people added by ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from trueup.apply.checkpoints import Checkpoint, StateResource, holds_secret
 from trueup.apply.cluster import Cluster, ClusterError
+from trueup.apply.remedies import Remedy
 from trueup.observe import health
 from trueup.observe.live import PARALLEL, Seen, Sight
-from trueup.observe.ownership import Intruder, intruders
+from trueup.observe.ownership import intruders
 from trueup.plan.differences import differences
 from trueup.plan.values import ABSENT, PropertyChange
 from trueup.provider.component import Live
 
 KUBERNETES = "kubernetes:"
 MANAGER = "__fieldManager"
+MASK = "[secret]"
+INVALID = 422
 VOLATILE = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid", "selfLink")
 """Metadata that every request changes, or that nobody sets."""
 Object = dict[str, Any]
@@ -41,18 +44,36 @@ def look(states: Iterable[Checkpoint], connect: Callable[[], Cluster]) -> Sight:
 
 
 def _see(cluster: Cluster, resource: StateResource) -> Seen:
-    applied = manifest(resource)
+    applied, manager = manifest(resource), str(resource.outputs.get(MANAGER) or "")
     try:
         live = cluster.get(applied)
         if live is None:
             return Seen(resource.address, None)
-        place, extra = cluster.path(applied) or "", intruders(live, applied)
-        changes = (*_drift(cluster, resource, applied, live), *(_added(i) for i in extra))
+        changes, remedy = _compared(cluster, applied, live, manager)
         found = health.of(live, lambda thing: _around(cluster, thing))
     except ClusterError as error:
         return Seen(resource.address, None, error=str(error))
     told = Live({}, {}, found.reason if found.word == health.DEGRADED else None)
-    return Seen(resource.address, told, changes, state=found.word, reason=found.reason, intruders=extra, place=place)
+    return Seen(resource.address, told, changes, state=found.word, reason=found.reason, remedy=remedy)
+
+
+def _compared(
+    cluster: Cluster, applied: Object, live: Object, manager: str
+) -> tuple[tuple[PropertyChange, ...], Remedy | None]:
+    """How an object differs from what was applied, and what its provider would not put right."""
+    place, secret = cluster.path(applied) or "", holds_secret(applied)
+    try:
+        changes = tuple(_drift(cluster, applied, live, manager))
+    except ClusterError as error:
+        if error.code != INVALID:
+            raise
+        # What was applied and what is there do not go together, such as two ports of one name.
+        return differences(_shown(applied), _comparable(_within(live, _shown(applied)))), None
+    # What was put into a Secret is told by its owner, never by its value.
+    extra = () if secret else intruders(live, applied)
+    appended = not secret and any(c.recorded == ABSENT and c.path.endswith("]") for c in changes)
+    remedy = Remedy(place, extra, applied if appended else {}, manager) if extra or appended else None
+    return (*changes, *(PropertyChange(i.path, ABSENT, i.value) for i in extra)), remedy
 
 
 def manifest(resource: StateResource) -> Object:
@@ -65,13 +86,23 @@ def manifest(resource: StateResource) -> Object:
     return {**named, **inputs, "metadata": metadata}
 
 
-def _drift(cluster: Cluster, resource: StateResource, applied: Object, live: Object) -> tuple[PropertyChange, ...]:
+def _drift(cluster: Cluster, applied: Object, live: Object, manager: str) -> Iterator[PropertyChange]:
     """What an apply would put back, each with what was applied and what is there."""
-    manager = str(resource.outputs.get(MANAGER) or "")
-    if not manager:
-        return ()
-    wanted = cluster.dry_run(_with_live_secrets(applied, live), manager)
-    return differences(_comparable(wanted), _comparable(live))
+    if manager:
+        wanted = cluster.dry_run(_with_live_secrets(applied, live), manager)
+        yield from differences(_comparable(wanted), _comparable(live))
+        yield from _foreign_secrets(applied, live, manager)
+
+
+def _foreign_secrets(applied: Object, live: Object, manager: str) -> Iterator[PropertyChange]:
+    """Entries of a Secret that somebody else set since: whoever sets another value becomes their owner, and no value is read for that."""
+    if not holds_secret(applied.get("data")) and not holds_secret(applied.get("stringData")):
+        return
+    for entry in live["metadata"].get("managedFields") or ():
+        if entry.get("manager") != manager:
+            for name in sorted((entry.get("fieldsV1") or {}).get("f:data") or {}):
+                if name.startswith("f:"):
+                    yield PropertyChange(f"data.{name[2:]}", MASK, f"{MASK}, set by {entry.get('manager')}")
 
 
 def _with_live_secrets(applied: Mapping[str, Any], live: Mapping[str, Any]) -> Object:
@@ -82,13 +113,28 @@ def _with_live_secrets(applied: Mapping[str, Any], live: Mapping[str, Any]) -> O
     return {**found, **{k: v for k, v in live.items() if k in ("data", "spec") and k in applied.keys() - found.keys()}}
 
 
+def _shown(applied: Mapping[str, Any]) -> Object:
+    """What was applied, without what is secret."""
+    return {k: v for k, v in applied.items() if not holds_secret(v)}
+
+
+def _within(live: Any, shape: Any) -> Any:
+    """The live value with what the shape has of each map; items of lists by their names, else by their places."""
+    if isinstance(live, dict) and isinstance(shape, Mapping):
+        return {k: _within(v, shape[k]) for k, v in live.items() if k in shape}
+    if isinstance(live, list) and isinstance(shape, (list, tuple)):
+        named = {s["name"]: s for s in shape if isinstance(s, Mapping) and "name" in s}
+        placed = [*shape, *[None] * len(live)]
+        return [
+            _within(v, named.get(v.get("name"), p) if isinstance(v, dict) else p)
+            for v, p in zip(live, placed, strict=False)
+        ]
+    return live
+
+
 def _comparable(thing: Mapping[str, Any]) -> Object:
     metadata = {k: v for k, v in thing["metadata"].items() if k not in VOLATILE}
     return {**{k: v for k, v in thing.items() if k != "status"}, "metadata": metadata}
-
-
-def _added(intruder: Intruder) -> PropertyChange:
-    return PropertyChange(intruder.path, ABSENT, intruder.value)
 
 
 def _around(cluster: Cluster, live: Mapping[str, Any]) -> health.Around:

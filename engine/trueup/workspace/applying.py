@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from trueup.apply import application, intruders, materials
+from trueup.apply import application, materials, remedies
 from trueup.apply.application import Outcome, Work
 from trueup.apply.cluster import ClusterError
 from trueup.apply.outcome import Event as Progress
@@ -76,7 +76,7 @@ def apply(
         refreshed=everything | touched if refresh else _drifted(prepared.plan.steps),
         known={a: r.outputs for s in prepared.recorded.stacks.values() for a, r in s.resources.items()},
     )
-    _take_out(workspace, prepared, on_event)
+    _put_right(workspace, prepared, on_event)
     operator = Returning(driver, _former(prepared))
     result = application.run(work, operator, resolver_of(workspace, prepared), on_event, recorder.stack)
     outcome = _outcome(result, recorder.held)
@@ -122,14 +122,14 @@ def _former(prepared: Prepared) -> dict[Address, Mapping[str, Value]]:
     return {r.address: {k: decode(v) for k, v in r.properties.items()} for r in found if r.address.type in RETURNED}
 
 
-def _take_out(workspace: Workspace, prepared: Prepared, on_event: Callable[[Progress], None]) -> None:
-    """Takes out of live objects what people added by hand, which their provider would leave. What does not work is said: it stays drift."""
+def _put_right(workspace: Workspace, prepared: Prepared, on_event: Callable[[Progress], None]) -> None:
+    """Puts right what drifted in a way that its provider does not see. What does not work is said: it stays drift."""
     for step in prepared.plan.steps:
         seen = prepared.sight.seen.get(step.address)
-        if step.exempt != "drift" or seen is None or not seen.intruders:
+        if step.exempt != "drift" or seen is None or seen.remedy is None:
             continue
         try:
-            intruders.take_out(cluster_of(workspace, prepared.catalog.settings), seen.place, seen.intruders)
+            remedies.put_right(cluster_of(workspace, prepared.catalog.settings), seen.remedy)
         except ClusterError as error:
             on_event(Progress(step.address.stack, "log", step.address, message=str(error)))
 

@@ -99,7 +99,8 @@ def built(repository: Any, *arguments: str, code: int = 0) -> Any:
 
 @pytest.mark.capability("model-development/containerization", by="trueup.build.assembly:assemble")
 def test_a_step_runs_in_its_image(repository: Any, python_base: str, tmp_path: Path) -> None:
-    made = built(repository, "Pipeline/report", "--base", python_base, "--out", str(tmp_path / "out"))
+    arguments = ("--base", python_base, "--out", str(tmp_path / "out"), "--label", "team=risk")
+    made = built(repository, "Pipeline/report", *arguments)
     assert made["packages"] == 2
     image = running.unpack(tmp_path / "out", made["digest"], tmp_path / "root")
     folder = image.root / "work" / "count"
@@ -128,6 +129,7 @@ def test_a_step_runs_in_its_image(repository: Any, python_base: str, tmp_path: P
     runtime = image.config["config"]
     assert runtime["User"] == "65532:65532"
     assert runtime["Labels"]["org.opencontainers.image.revision"] == repository.git("rev-parse", "HEAD")
+    assert runtime["Labels"]["team"] == "risk"
 
 
 def test_two_machines_build_the_same_image(stable: Any, tmp_path: Path) -> None:
@@ -243,6 +245,7 @@ def test_what_the_gate_refuses_is_not_pushed(stable: Any, registry: Any, tmp_pat
         ("", ("Model/risk", "--lock", "requirements.txt"), 3, "Model/credit/risk has no version in dev"),
         ("", ("Environment/dev",), 64, "of a Model (its server) or of a Pipeline (its steps)"),
         ("", ("Pipeline/report", "--key", "none.pem"), 1, "The signing key none.pem cannot be read"),
+        ("", ("Pipeline/report", "--label", "risk"), 64, "write --label NAME=VALUE"),
         ("", ("Pipeline/report", "--fail-on", "high"), 64, "name OSV's files with it"),
         ("builtin", ("Pipeline/report",), 1, "lacks mlflow, pandas, scikit-learn, which the built-in steps need"),
         ("", ("Pipeline/report", "--advisories", "none"), 1, "There are no advisories at none"),

@@ -55,4 +55,6 @@ def locked_registry() -> Iterator[standin.Registry]:
 def python_base(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The name of a base image with this machine's Python."""
     release = bases.layer({"etc/os-release": b'ID=debian\nVERSION_ID="12"\n'})
-    return bases.write(tmp_path_factory.mktemp("base") / "layout", *bases.blobs([bases.python_layer(), release]))
+    return bases.write(
+        tmp_path_factory.mktemp("base") / "layout", *bases.blobs([bases.python_layer(), release], plain=True)
+    )

@@ -4,7 +4,6 @@ this machine's Python on the image's packages.
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import os
@@ -84,6 +83,6 @@ def unpack(layout: Path, digest: str, root: Path) -> Unpacked:
     manifest = json.loads(blob(digest))
     root.mkdir()
     for layer in manifest["layers"]:
-        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(blob(layer["digest"])))) as tar:
+        with tarfile.open(fileobj=io.BytesIO(blob(layer["digest"]))) as tar:
             tar.extractall(root, filter="fully_trusted", numeric_owner=True)
     return Unpacked(root, json.loads(blob(manifest["config"]["digest"])))

@@ -94,11 +94,14 @@ def test_a_password_comes_from_the_variable_that_cosign_reads(
         signing.private_key(path)
 
 
-def test_an_ssh_key_with_a_passphrase_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ssh_key_with_a_passphrase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COSIGN_PASSWORD", raising=False)
     path = ssh(tmp_path / "id", "-t", "ed25519", password="secret-word")
     with pytest.raises(BuildError, match=r"set COSIGN_PASSWORD"):
         signing.private_key(path)
+    monkeypatch.setenv("COSIGN_PASSWORD", "secret-word")
+    mark = signing.sign(signing.private_key(path), b"x")
+    assert signing.signer([trusted(tmp_path / "id.pub")], b"x", mark) == "me"
 
 
 def test_keys_that_cosign_would_not_verify_are_refused(tmp_path: Path) -> None:

@@ -54,8 +54,11 @@ class Base:
         return tuple((self.config.get("rootfs") or {}).get("diff_ids") or ())
 
 
-def read(text: str, platform: str, store: Store) -> Base:
-    """The base image that a text names, for a platform. Raises BuildError for one that is not named by digest."""
+def read(text: str, platform: str, store: Store, target: str = "") -> Base:
+    """The base image that a text names, for a platform; `target` is the host that is pushed to, whose login holds for it too.
+
+    Raises BuildError for one that is not named by digest.
+    """
     if text == references.SCRATCH:
         return Base(text)
     reference = references.parse(text)
@@ -67,7 +70,7 @@ def read(text: str, platform: str, store: Store) -> Base:
         return _read(reference, manifest, MANIFEST, platform, store, layout, layout.read)
     if not reference.digest:
         raise BuildError(_mutable(text, []))
-    with Registry(reference) as registry:
+    with Registry(reference, given=reference.host == target) as registry:
 
         def fetched(digest: str) -> bytes:
             found = registry.manifest(digest)

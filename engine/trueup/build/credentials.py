@@ -1,7 +1,8 @@
 """Who a registry is told that we are: what `docker login` (or Podman's, Buildah's, crane's) kept, or two variables in CI.
 
-Looked for in this order: `TRUEUP_REGISTRY_TOKEN` with `TRUEUP_REGISTRY_USER`, for the registry that is pushed to only; then `config.json`
-of Docker (`DOCKER_CONFIG`, else `~/.docker`) with its credential helpers; then Podman's `REGISTRY_AUTH_FILE`. Called by `registry`.
+Looked for in this order: `TRUEUP_REGISTRY_TOKEN` with `TRUEUP_REGISTRY_USER`, for the registry that is pushed to or verified from; then
+`config.json` of Docker (`DOCKER_CONFIG`, else `~/.docker`) with its credential helpers; then Podman's `REGISTRY_AUTH_FILE`. Called by
+`registry`.
 """
 
 from __future__ import annotations

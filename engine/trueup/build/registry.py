@@ -30,14 +30,14 @@ _LOOPBACK = re.compile(r"^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$")
 
 
 class Registry:
-    """One repository of a registry. Use it in a `with` statement."""
+    """One repository of a registry. Use it in a `with` statement. With `push` or `given`, the login of the variables is meant for it."""
 
-    def __init__(self, image: Reference, *, push: bool = False) -> None:
+    def __init__(self, image: Reference, *, push: bool = False, given: bool = False) -> None:
         self.image = image
         self._actions = "pull,push" if push else "pull"
         scheme = "http" if _LOOPBACK.match(image.api_host) else "https"
         self._root = f"{scheme}://{image.api_host}/v2/{image.name}/"
-        self._credentials: Credentials | None = (credentials.given() if push else None) or credentials.kept(
+        self._credentials: Credentials | None = (credentials.given() if push or given else None) or credentials.kept(
             image.api_host
         )
         self._authorization = ""

@@ -81,7 +81,7 @@ def _source(reference: Reference) -> Iterator[_Source]:
         if reference.place is not None:
             yield _Local(Layout(reference.place))
         else:
-            yield _Remote(stack.enter_context(Registry(reference)))
+            yield _Remote(stack.enter_context(Registry(reference, given=True)))
 
 
 def verify(reference: Reference, store: Store, keys: Sequence[Trusted]) -> Report:

@@ -104,7 +104,7 @@ def build(workspace: Workspace, asked: Asked, said: Said) -> Built:
         target = publishing.target(asked.push) if asked.push else None
         excepted = gate.exceptions(asked.exceptions) if asked.exceptions else ()
         store = Store(places.cache() / "images")
-        made = _make(workspace, asked, store, said)
+        made = _make(workspace, asked, store, target, said)
         described = _described(workspace, asked, made, target)
         verdict = None
         if asked.advisories is not None:
@@ -180,10 +180,10 @@ def _today() -> date:
     return datetime.now(UTC).date()
 
 
-def _make(workspace: Workspace, asked: Asked, store: Store, said: Said) -> _Made:
+def _make(workspace: Workspace, asked: Asked, store: Store, target: Reference | None, said: Said) -> _Made:
     with tempfile.TemporaryDirectory(dir=store.folder, prefix=".model-") as scratch:
         gathered = gathering.gather(workspace, asked, Path(scratch))
-        base = _base(asked, store, said)
+        base = _base(asked, store, target, said)
         found, ours = _packages(store, gathered.lock, base, asked.platform, said)
         recipe = gathered.recipe
         content = layers.layer(store, recipe.content, recipe.items, FILE_TIME)
@@ -194,7 +194,7 @@ def _make(workspace: Workspace, asked: Asked, store: Store, said: Said) -> _Made
     return _Made(gathered, base, image, made, ours, tuple(d for p in listed for d in p.distributions))
 
 
-def _base(asked: Asked, store: Store, said: Said) -> Base:
+def _base(asked: Asked, store: Store, target: Reference | None, said: Said) -> Base:
     if asked.platform not in installer.PLATFORMS:
         raise BuildError(
             f"{asked.platform!r} is no platform that is built for: --platform takes {' or '.join(installer.PLATFORMS)}."
@@ -205,7 +205,7 @@ def _base(asked: Asked, store: Store, said: Said) -> Base:
             "python:3.12-slim, a distroless or a Chainguard image. `--base scratch` makes an image of files only, to be mounted."
         )
     said(f"reading the base image {asked.base}")
-    base = bases.read(asked.base, asked.platform, store)
+    base = bases.read(asked.base, asked.platform, store, target.host if target else "")
     if base.digest and not base.system.python:
         raise BuildError(
             f"The base image {base.name} has no Python 3 on its PATH: take one that has, such as python:3.12-slim."

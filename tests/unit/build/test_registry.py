@@ -85,7 +85,12 @@ def test_variables_log_in_to_where_is_pushed(
 ) -> None:
     monkeypatch.setenv("TRUEUP_REGISTRY_USER", standin.USER)
     monkeypatch.setenv("TRUEUP_REGISTRY_TOKEN", standin.PASSWORD)
-    assert push(locked_registry, store, make)
+    name = push(locked_registry, store, make)
+    base = filled(locked_registry, "python", *image())
+    with pytest.raises(BuildError, match="without a login"):  # a base from anywhere is not told the token
+        bases.read(base, "linux/amd64", store)
+    assert bases.read(base, "linux/amd64", store, locked_registry.host).digest
+    assert verification.verify(references.parse(name), Store(store.folder / "anew"), []).problems == ()
     monkeypatch.setenv("TRUEUP_REGISTRY_TOKEN", "wrong")
     with pytest.raises(BuildError, match=r"refuses pull,push of acme/report as builder"):
         push(locked_registry, store, make)

@@ -122,7 +122,7 @@ def uri(home: Path) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.capability("model-development/containerization", by="trueup.serving.container:main")
+@pytest.mark.capability("model-development/containerization", by="trueup.serving.listening:server")
 def test_the_manifests_command_answers_its_probes_and_requests_and_ends_when_told(uri: str, start: Any) -> None:
     pod = start(container(uri, {"terminationGracePeriod": "5s"}, logging="metadata"))
     pod.started()

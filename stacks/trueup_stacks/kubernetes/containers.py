@@ -18,7 +18,8 @@ PORT = 8080
 _REQUESTS = {"cpu": "250m", "memory": "512Mi", "ephemeral-storage": "256Mi"}
 """What a server has at least where the spec says nothing: it loads MLflow and a model."""
 _LEAST_CPU_LIMIT = 1.0
-_DISK_LIMIT = "2Gi"
+_DISK_LIMIT = "10Gi"
+"""Room for the model's files, which are downloaded at the start."""
 
 
 def container(document: Document, model: Document, version: int, catalog: Catalog) -> dict[str, Value]:
@@ -93,14 +94,14 @@ def resources(given: Resources) -> dict[str, Any]:
     return {"requests": amounts(_within(requests, limits, given)), "limits": amounts({**defaults, **limits})}
 
 
-def _within(requests: dict[str, str], limits: dict[str, str], resources: Resources) -> dict[str, str]:
+def _within(requests: dict[str, str], limits: dict[str, str], given: Resources) -> dict[str, str]:
     """A limit below the default request lowers it: a request above its limit would be refused."""
-    return {
-        name: limits[name]
-        if name in limits and getattr(resources, name) is None and (amount(limits[name]) or 0) < (amount(quantity) or 0)
-        else quantity
-        for name, quantity in requests.items()
+    lower = {
+        name: limit
+        for name, limit in limits.items()
+        if getattr(given, name) is None and (amount(limit) or 0) < (amount(requests[name]) or 0)
     }
+    return {**requests, **lower}
 
 
 def _probe(probe: Probe | StartupProbe, path: str) -> dict[str, Value]:

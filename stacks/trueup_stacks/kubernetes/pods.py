@@ -13,7 +13,7 @@ from trueup_stacks.kubernetes.containers import container
 
 _USER = 65532
 """Above 10000, so that no user of the node has it; the `nonroot` of the distroless images."""
-_SCRATCH = "1Gi"
+_SCRATCH = "8Gi"
 _SPREAD = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
 
 

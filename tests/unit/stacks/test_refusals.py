@@ -167,3 +167,23 @@ def test_a_name_that_leaves_no_room_for_endings_is_refused() -> None:
     name = "a" * 54
     spec = {"model": {"name": "churn"}, "predictor": {"image": IMAGE}}
     assert refused(endpoint({"image": IMAGE}, **{f"Endpoint/churn/{name}": spec})) == ["metadata.name"]
+
+
+@pytest.mark.parametrize(
+    ("given", "requests", "limits"),
+    [
+        ({}, {"cpu": "250m", "memory": "512Mi"}, {"cpu": "1", "memory": "512Mi"}),
+        ({"cpu": 4, "memory": "8192Mi"}, {"cpu": "4", "memory": "8Gi"}, {"cpu": "8", "memory": "8Gi"}),
+        (
+            {"cpuLimit": "100m", "memoryLimit": "256Mi"},
+            {"cpu": "100m", "memory": "256Mi"},
+            {"cpu": "100m", "memory": "256Mi"},
+        ),
+    ],
+)
+def test_what_a_server_asks_for_is_never_above_its_limit(given: Any, requests: Any, limits: Any) -> None:
+    made = endpoint({"image": IMAGE, "resources": given})
+    deployment = next(r for r in made.resources() if r.address.type.endswith(":Deployment"))
+    found = deployment.properties["spec"]["template"]["spec"]["containers"][0]["resources"]
+    assert {k: found["requests"][k] for k in requests} == requests
+    assert {k: found["limits"][k] for k in limits} == limits

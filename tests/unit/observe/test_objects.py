@@ -174,7 +174,7 @@ def named(sight: Any) -> dict[str, set[str]]:
     }
 
 
-@pytest.mark.capability("infrastructure/container-security", by="trueup.observe.ownership:intruders")
+@pytest.mark.capability("infrastructure/container-security", by="trueup.apply.remedies:put_right")
 def test_thirty_kinds_of_drift_are_named_or_ignored_and_put_right(
     cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

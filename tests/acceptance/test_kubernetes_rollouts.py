@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -75,6 +76,9 @@ def argo(cluster: Any) -> Iterator[Any]:
 
     if not cluster.install_crds("argo-rollouts"):
         pytest.skip("the CustomResourceDefinitions are not there")
+    made = controllers.binary(controllers.ROLLOUTS)
+    if not made.is_file() and "TRUEUP_SOAK" not in os.environ:
+        pytest.skip(f"{made.name} is not built, which takes minutes: `make soak` does it")
     try:
         controllers.build(controllers.ROLLOUTS)
     except FileNotFoundError as error:

@@ -75,7 +75,7 @@ class Metadata(SpecModel):
     environments: Items[EnvironmentRef] | None = None
     """The environments the document exists in; by default all."""
     moved_from: str | None = None
-    """The former `name` or `namespace/name` of a renamed document, whose data and history it keeps. Leave it there: it says where they are."""
+    """The former `name` or `namespace/name` of a renamed document, whose data and history it keeps. Leave it: it says where they are."""
     deletion_policy: Literal["delete", "retain"] | None = None
     """What happens to the real thing when the document goes; `retain` is the default of kinds that hold data."""
 

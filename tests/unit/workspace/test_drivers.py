@@ -9,7 +9,6 @@ import pytest
 from trueup.workspace import drivers
 from trueup_specs.kinds.environment.spec import EnvironmentSpec
 
-
 IN_PLACE = {"kubernetes:enableSecretMutable": "true", "kubernetes:enableConfigMapMutable": "true"}
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from images import running, wheels
+from trueup import places
 from trueup.cli import main
 
 pytestmark = pytest.mark.slow
@@ -194,6 +195,31 @@ def test_what_was_pushed_is_an_image_for_others_and_is_verified(
     (stable.folder / "team.yaml").write_text(json.dumps(document))
     stable.commit("A team")
     assert "signed by ana" in stable.trueup("build", "--verify", image).out
+
+
+COSIGN = shutil.which("cosign") or str(places.cache() / "tools" / "cosign-v2.4.3")
+"""The judge of signatures, where it is there: building it takes twenty minutes, so no test asks for it."""
+
+
+@pytest.mark.skipif(not Path(COSIGN).is_file(), reason="cosign is not installed")
+def test_cosign_believes_the_signature_and_the_attestations(stable: Any, crane_registry: str, tmp_path: Path) -> None:
+    private, public = tmp_path / "key.pem", tmp_path / "key.pub"
+    curve = ("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+    subprocess.run(["openssl", "genpkey", *curve, "-out", str(private)], check=True)
+    subprocess.run(["openssl", "pkey", "-in", str(private), "-pubout", "-out", str(public)], check=True)
+    push = ("--push", f"{crane_registry}/acme/signed", "--key", str(private))
+    image = built(stable, "Pipeline/report", "--base", "scratch", *push)["image"]
+    options = ("--key", str(public), "--insecure-ignore-tlog=true", "--allow-insecure-registry", image)
+    attested = [("verify-attestation", "--type", kind) for kind in ("cyclonedx", "slsaprovenance1")]
+    for command in (("verify",), *attested):
+        done = subprocess.run(
+            [COSIGN, *command, *options],
+            env=stable.environment() | {"HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "signatures were verified against the specified public key" in done.stderr
 
 
 def test_what_the_gate_refuses_is_not_pushed(stable: Any, registry: Any, tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def test_drift_is_named_and_put_right_and_what_is_an_autoscalers_is_its_own(repo
 
 @pytest.mark.capability("model-development/rollback-mechanisms", by="trueup.apply.returning:Returning.up")
 def test_a_rollout_that_never_becomes_ready_is_returned_with_the_reason(repository: Any, crds: Any) -> None:
-    repository.edit("cluster.yaml", "kserve/mlserver@", "kserve/missing-image@")
+    repository.edit("cluster.yaml", "acme/churn@", "acme/missing-image@")
     repository.commit("A server that is not there")
     began = time.monotonic()
     done = repository.trueup("apply", "cluster", "--yes", code=10)

@@ -1,7 +1,8 @@
 """Endpoints on a cluster: plan, apply, an apply that has nothing to do and a refresh, beside a Pulumi program of the same resources.
 
 Each of them has a control plane of its own (tests/cluster), and both have the same provider (the stand-in of tests/providers, in Python, so
-that only their ratios say something of the real one). `TRUEUP_BENCH_ENDPOINTS` is how many endpoints there are, ten in a namespace.
+that only their ratios say something of the real one). `TRUEUP_BENCH_ENDPOINTS` is how many endpoints there are, ten in a namespace. Trueup
+also keeps the model's alias in its registry, which takes each of its commands that look at it the seconds of MLflow's start.
 """
 
 from __future__ import annotations

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import importlib
 import re
+import threading
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib import metadata
+from types import ModuleType
 from typing import Any
 
 NATIVE = "trueup:"
 """Tokens of the native provider."""
+
+_LOADING = threading.RLock()
 
 Constructor = Callable[[str, Mapping[str, Any], Any], Any]
 """(name, properties by their registry names, options) → the Pulumi resource."""
@@ -38,6 +42,11 @@ def snake(name: str) -> str:
 @lru_cache(maxsize=512)
 def resource_class(token: str) -> type[Any]:
     """The SDK's class of a token such as `kubernetes:apps/v1:Deployment`. Raises UnknownType, saying what to install."""
+    with _LOADING:
+        return _resource_class(token)
+
+
+def _resource_class(token: str) -> type[Any]:
     from pulumi.runtime import rpc
 
     package, module, _ = token.split(":")
@@ -52,8 +61,26 @@ def resource_class(token: str) -> type[Any]:
     info = registered.mod_info if registered is not None else {"classes": {}}
     if token not in info["classes"]:
         raise UnknownType(f"The installed {root.__name__} has no class for the resource type {token}.")
-    found: type[Any] = getattr(importlib.import_module(info["fqn"]), info["classes"][token])
+    place = importlib.import_module(info["fqn"])
+    _load(place, {root.__name__, f"{root.__name__}._utilities"})
+    found: type[Any] = getattr(place, info["classes"][token])
     return found
+
+
+def _load(module: ModuleType, seen: set[str]) -> None:
+    """Loads a module of an SDK and those whose types it names, which the SDK would do when they are first read.
+
+    That is not safe where several stacks are declared at once, as in CPython's issue 114763: a thread reads what another has half loaded.
+    """
+    name = str(object.__getattribute__(module, "__name__"))
+    if name in seen:
+        return
+    seen.add(name)
+    hasattr(module, "_utilities")  # the first look at a name of it is what loads it
+    top = name.partition(".")[0]
+    for value in list(vars(module).values()):
+        if isinstance(value, ModuleType) and object.__getattribute__(value, "__name__").partition(".")[0] == top:
+            _load(value, seen)
 
 
 def constructor(token: str) -> Constructor:

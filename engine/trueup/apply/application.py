@@ -219,6 +219,9 @@ class _State:
                 return f"it needs {output.property!r} of {output.address.name}: {self.broken[output.address]}"
             if absent:
                 return f"it needs {output.property!r} of {output.address}, which is not there yet"
+        for address in sorted(a for r in stack.resources for a in r.depends_on if a.stack != stack.id):
+            if address in self.failed:
+                return f"it needs {address.name}: {self.broken[address]}"
         return ""
 
 

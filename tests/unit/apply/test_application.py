@@ -93,6 +93,18 @@ def test_what_reads_a_table_that_failed_is_not_tried_though_the_table_has_output
     assert not done.ok
 
 
+def test_what_has_to_stand_first_stops_what_stands_on_it_though_no_output_is_read() -> None:
+    stacks = {
+        DATA: STACKS[DATA],
+        SERVING: Stack(SERVING, (Resource(SERVICE, {}, Key("Endpoint", "churn", "churn"), (TABLE,)),)),
+    }
+    driver = Told({DATA: result(DATA, "failed", error="The source is away.")})
+    work = Work(stacks, ((DATA,), (SERVING,)), frozenset(stacks), known=BEFORE)
+    done = run(work, driver, lambda _s: "", lambda _e: None, lambda _s, _r: None)
+    assert driver.tried == [DATA]
+    assert [b.reason for b in done.blocked] == ["it needs customers: The source is away."]
+
+
 def test_what_was_not_tried_after_a_failure_stops_the_branch_too() -> None:
     untried = StackResult(MODEL, False, (), {RUN: BEFORE[RUN]}, {RUN: "churn"}, error="Another resource failed.")
     tried, done = applied({MODEL: untried})

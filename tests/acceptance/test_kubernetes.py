@@ -105,8 +105,9 @@ def images(cluster: Any) -> set[str]:
 
 
 def test_every_pod_is_ready_in_every_zone_and_the_objects_are_marked(repository: Any, crds: Any) -> None:
+    crds.until(lambda: len(crds.pods(NAMESPACE)) == 3 + 2, "the autoscaler has its two pods beside the three")
+    crds.until(lambda: not crds.unready_pods(NAMESPACE), "every pod is ready")
     pods = crds.pods(NAMESPACE)
-    assert len(pods) == 3 + 2 and not crds.unready_pods(NAMESPACE)
     zones = {p["spec"]["nodeName"].rpartition("-")[0] for p in pods if p["metadata"]["name"].startswith("churn-")}
     assert len(zones) == 3
     labels = crds.get(f"{DEPLOYMENTS}/churn")["metadata"]["labels"]

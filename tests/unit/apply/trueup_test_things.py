@@ -1,7 +1,7 @@
 """A real component over files, so that tests can see what is there: one JSON file for each thing, and a journal of all effects.
 
-Loaded by the tests and, in the kill tests, by the process that is killed. `TRUEUP_TEST_KILL=before:create:2` kills the process
-group's apply process before its second create takes effect.
+Loaded by the tests and, in the kill tests, by the process that is killed. `TRUEUP_TEST_KILL=before:create:2` kills the apply
+and its Pulumi children before its second create takes effect.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from trueup.provider.component import UNKNOWN, ComponentError, Context, Failure, Live, State
 
@@ -31,6 +33,9 @@ def moment(when: str, effect: str) -> None:
         COUNTS[f"{when}:{effect}"] = COUNTS.get(f"{when}:{effect}", 0) + 1
         count = COUNTS[f"{when}:{effect}"]
     if asked == f"{when}:{effect}:{count}":
+        # The children first: one that outlives the apply by a moment would still record what it sees of its end.
+        for child in psutil.Process().children(recursive=True):
+            child.kill()
         os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(60)
 

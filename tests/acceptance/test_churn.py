@@ -108,7 +108,6 @@ def test_a_saved_plan_is_refused_once_the_tree_or_a_policy_is_another(repository
     assert again.code in (0, 5) and "Applied" not in again.out, again.text
 
 
-@pytest.mark.capability("model-management/policy-enforcement", by="trueup.approve.policies:judge")
 def test_a_mandatory_policy_refuses_an_endpoint_without_an_owner(repository: Any) -> None:
     text = (repository.folder / "churn/serving.yaml").read_text()
     head, _, tail = text.partition("kind: Endpoint")

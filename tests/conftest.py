@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parent))  # for `forges`, `cluster` and `images`
+sys.path.append(str(Path(__file__).parent))  # for `forges`, `cluster`, `images` and `gotools`
 pytest_plugins = ("forges.fixtures", "cluster.fixtures", "images.fixtures")
 
 
@@ -21,3 +21,20 @@ def environment_as_found() -> Iterator[None]:
     for name in os.environ.keys() - found.keys():
         del os.environ[name]
     os.environ.update(found)
+
+
+@pytest.fixture(scope="session")
+def found_cli() -> Path | None:
+    """The Pulumi CLI that this machine has, looked for before TRUEUP_HOME moves the cache; the tests install none."""
+    from trueup.apply import cli
+
+    return cli.find_cli()
+
+
+@pytest.fixture
+def pulumi_cli(found_cli: Path | None, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """For tests in which a driver is made."""
+    if found_cli is None:
+        pytest.skip("there is no Pulumi CLI; `trueup doctor` says how to get it")
+    monkeypatch.setenv("TRUEUP_PULUMI", str(found_cli))
+    return found_cli

@@ -178,3 +178,64 @@ def make_repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callab
     yield make
     for repository in made:
         repository.close()
+
+
+ELASTIC = f"""\
+apiVersion: trueup.dev/v1alpha1
+kind: Endpoint
+metadata:
+  name: elastic
+  owner: growth
+  environments: [cluster]
+spec:
+  model: {{ name: churn }}
+  route: {{ gateway: edge, path: /elastic }}
+  predictor:
+    image: example.com/server@sha256:{"0" * 64}
+    minReplicas: 2
+    maxReplicas: 5
+    scaleMetric: cpu
+    scaleTarget: 70
+    resources: {{ cpu: 1.5, memory: 1024Mi, memoryLimit: 1Gi }}
+    env:
+      LOG_LEVEL: info
+"""
+
+
+@pytest.fixture(scope="module")
+def churn_on_cluster(
+    make_repository: Callable[[str], Repository], cluster: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Repository]:
+    """Applies examples/churn with an autoscaled endpoint beside its own to the test cluster, from a registry that has a first version.
+
+    Namespaces get a `prefix`; `changes` are replacements in cluster.yaml, `env` lines more of the endpoint's, `variables` for Trueup.
+    """
+    if not cluster.install_crds("gateway-api"):
+        pytest.skip("the CustomResourceDefinitions are not there")
+
+    def apply(prefix: str, *changes: tuple[str, str], env: str = "", **variables: str) -> Repository:
+        from mlflow import MlflowClient
+
+        uri = f"sqlite:///{tmp_path_factory.mktemp('registry') / 'mlflow.db'}"
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client.create_registered_model("churn.churn")
+        client.create_model_version("churn.churn", "file:///models/churn")
+        found = make_repository("churn")
+        place = f"context: trueup-tests\n    kubeconfig: {cluster.kubeconfig}\n    namespacePrefix: {prefix}"
+        for old, new in (
+            ("http://mlflow.example.com:5000", uri),
+            ("context: churn", place),
+            ("promotion: { path: [dev, cluster], mode: auto }", "version: 1"),
+            *changes,
+        ):
+            found.edit("cluster.yaml", old, new)
+        (found.folder / "elastic.yaml").write_text(ELASTIC + env)
+        found.commit("A cluster")
+        found.variables |= {
+            "PATH": os.pathsep.join([str(ROOT / "tests" / "providers"), os.environ["PATH"]]),
+            **variables,
+        }
+        found.trueup("apply", "cluster", "--yes")
+        return found
+
+    return apply

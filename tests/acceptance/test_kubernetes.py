@@ -7,82 +7,23 @@ test_churn; `make demo-kubernetes` shows them with this.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-PROVIDERS = Path(__file__).resolve().parents[1] / "providers"
-IMAGE = "example.com/server@sha256:" + "0" * 64
 NAMESPACE = "k-churn"
 DEPLOYMENTS = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments"
-REGISTRY = "http://mlflow.example.com:5000"
-ELASTIC = f"""\
-apiVersion: trueup.dev/v1alpha1
-kind: Endpoint
-metadata:
-  name: elastic
-  owner: growth
-  environments: [cluster]
-spec:
-  model: {{ name: churn }}
-  route: {{ gateway: edge, path: /elastic }}
-  predictor:
-    image: {IMAGE}
-    minReplicas: 2
-    maxReplicas: 5
-    scaleMetric: cpu
-    scaleTarget: 70
-    resources: {{ cpu: 1.5, memory: 1024Mi, memoryLimit: 1Gi }}
-    env: {{ LOG_LEVEL: info }}
-"""
 
 
 @pytest.fixture(scope="module")
-def crds(cluster: Any) -> Any:
-    """The cluster with the Gateway API, which the example names."""
-    if not cluster.install_crds("gateway-api"):
-        pytest.skip("the CustomResourceDefinitions are not there")
-    return cluster
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A model registry that has a first version of the model."""
-    from mlflow import MlflowClient
-
-    uri = f"sqlite:///{tmp_path_factory.mktemp('registry') / 'mlflow.db'}"
-    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-    client.create_registered_model("churn.churn")
-    client.create_model_version("churn.churn", "file:///models/churn")
-    return uri
-
-
-@pytest.fixture(scope="module")
-def repository(make_repository: Callable[[str], Any], crds: Any, registry: str) -> Any:
-    """The example with an autoscaled endpoint beside its own, applied to the cluster."""
-    found = make_repository("churn")
-    file = found.folder / "cluster.yaml"
-    text = file.read_text()
-    for old, new in (
-        (REGISTRY, registry),
-        ("context: churn", f"context: trueup-tests\n    kubeconfig: {crds.kubeconfig}\n    namespacePrefix: k-"),
-        ("promotion: { path: [dev, cluster], mode: auto }", "version: 1"),
-        ("    predictor:\n", "    rollout: { progressDeadline: 2s }\n    predictor:\n"),
-    ):
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    file.write_text(text)
-    (found.folder / "elastic.yaml").write_text(ELASTIC)
-    found.commit("A cluster")
-    found.variables["PATH"] = os.pathsep.join([str(PROVIDERS), os.environ["PATH"]])
-    found.trueup("apply", "cluster", "--yes")
-    return found
+def repository(churn_on_cluster: Callable[..., Any]) -> Any:
+    """The example, applied, with rollouts that are soon given up."""
+    quick = ("    predictor:\n", "    rollout: { progressDeadline: 2s }\n    predictor:\n")
+    return churn_on_cluster("k-", quick)
 
 
 def status(repository: Any) -> dict[str, tuple[str, str]]:
@@ -104,15 +45,15 @@ def images(cluster: Any) -> set[str]:
     return {c["image"] for p in cluster.pods(NAMESPACE) for c in p["spec"]["containers"]}
 
 
-def test_every_pod_is_ready_in_every_zone_and_the_objects_are_marked(repository: Any, crds: Any) -> None:
-    crds.until(lambda: len(crds.pods(NAMESPACE)) == 3 + 2, "the autoscaler has its two pods beside the three")
-    crds.until(lambda: not crds.unready_pods(NAMESPACE), "every pod is ready")
-    pods = crds.pods(NAMESPACE)
+def test_every_pod_is_ready_in_every_zone_and_the_objects_are_marked(repository: Any, cluster: Any) -> None:
+    cluster.until(lambda: len(cluster.pods(NAMESPACE)) == 3 + 2, "the autoscaler has its two pods beside the three")
+    cluster.until(lambda: not cluster.unready_pods(NAMESPACE), "every pod is ready")
+    pods = cluster.pods(NAMESPACE)
     zones = {p["spec"]["nodeName"].rpartition("-")[0] for p in pods if p["metadata"]["name"].startswith("churn-")}
     assert len(zones) == 3
-    labels = crds.get(f"{DEPLOYMENTS}/churn")["metadata"]["labels"]
+    labels = cluster.get(f"{DEPLOYMENTS}/churn")["metadata"]["labels"]
     assert labels["app.kubernetes.io/managed-by"] == "trueup"
-    assert crds.exists(f"/apis/gateway.networking.k8s.io/v1/namespaces/{NAMESPACE}/gateways/edge")
+    assert cluster.exists(f"/apis/gateway.networking.k8s.io/v1/namespaces/{NAMESPACE}/gateways/edge")
 
 
 @pytest.mark.capability("infrastructure/container-monitoring", by="trueup.observe.health:of")
@@ -133,15 +74,15 @@ def test_nothing_is_left_to_do_for_trueup_and_for_the_providers(repository: Any)
 
 
 @pytest.mark.capability("infrastructure/kubernetes-management", by="trueup.observe.objects:look")
-def test_drift_is_named_and_put_right_and_what_is_an_autoscalers_is_its_own(repository: Any, crds: Any) -> None:
-    template = crds.get(f"{DEPLOYMENTS}/churn")["spec"]["template"]["spec"]
+def test_drift_is_named_and_put_right_and_what_is_an_autoscalers_is_its_own(repository: Any, cluster: Any) -> None:
+    template = cluster.get(f"{DEPLOYMENTS}/churn")["spec"]["template"]["spec"]
     debug = {**template["containers"][0], "name": "debug", "ports": []}
-    crds.patch(f"{DEPLOYMENTS}/churn", [{"op": "add", "path": "/spec/template/spec/containers/-", "value": debug}])
-    crds.kubectl("scale", "deployment/churn", "--replicas=1", "--namespace", NAMESPACE)
-    crds.kubectl("scale", "deployment/elastic", "--replicas=4", "--namespace", NAMESPACE)
+    cluster.patch(f"{DEPLOYMENTS}/churn", [{"op": "add", "path": "/spec/template/spec/containers/-", "value": debug}])
+    cluster.kubectl("scale", "deployment/churn", "--replicas=1", "--namespace", NAMESPACE)
+    cluster.kubectl("scale", "deployment/elastic", "--replicas=4", "--namespace", NAMESPACE)
     mark = "app.kubernetes.io/managed-by"
-    crds.patch(f"{DEPLOYMENTS}/elastic", {"metadata": {"labels": {mark: None, "cost": "a1"}}}, manager="cost-agent")
-    crds.delete(f"/api/v1/namespaces/{NAMESPACE}/services/churn")
+    cluster.patch(f"{DEPLOYMENTS}/elastic", {"metadata": {"labels": {mark: None, "cost": "a1"}}}, manager="cost-agent")
+    cluster.delete(f"/api/v1/namespaces/{NAMESPACE}/services/churn")
 
     found = drift(repository)
     paths = {c["path"] for c in found["Deployment churn"]["changes"]}
@@ -150,16 +91,16 @@ def test_drift_is_named_and_put_right_and_what_is_an_autoscalers_is_its_own(repo
     assert found["Service churn"]["what"] == "gone" and len(found) == 3, found
 
     repository.trueup("apply", "cluster", "--yes")
-    deployment, elastic = (crds.get(f"{DEPLOYMENTS}/{name}") for name in ("churn", "elastic"))
+    deployment, elastic = (cluster.get(f"{DEPLOYMENTS}/{name}") for name in ("churn", "elastic"))
     assert deployment["spec"]["replicas"] == 3 and elastic["spec"]["replicas"] == 4
     assert [c["name"] for c in deployment["spec"]["template"]["spec"]["containers"]] == ["predictor"]
     labels = elastic["metadata"]["labels"]
     assert labels[mark] == "trueup" and labels["cost"] == "a1", "what another manager adds beside it stays"
-    assert crds.exists(f"/api/v1/namespaces/{NAMESPACE}/services/churn")
+    assert cluster.exists(f"/api/v1/namespaces/{NAMESPACE}/services/churn")
 
 
 @pytest.mark.capability("model-development/rollback-mechanisms", by="trueup.apply.returning:Returning.up")
-def test_a_rollout_that_never_becomes_ready_is_returned_with_the_reason(repository: Any, crds: Any) -> None:
+def test_a_rollout_that_never_becomes_ready_is_returned_with_the_reason(repository: Any, cluster: Any) -> None:
     repository.edit("cluster.yaml", "acme/churn@", "acme/missing-image@")
     repository.commit("A server that is not there")
     began = time.monotonic()
@@ -167,15 +108,15 @@ def test_a_rollout_that_never_becomes_ready_is_returned_with_the_reason(reposito
     assert time.monotonic() - began < 60 and "ImagePullBackOff" in done.out and "runs again" in done.out, done.text
     word, why = status(repository)["Deployment churn"]
     assert word == "failed" and "ImagePullBackOff" in why, (word, why)
-    crds.until(lambda: not any("missing" in image for image in images(crds)), "only the former version runs")
-    assert len(images(crds)) == 2 and not crds.unready_pods(NAMESPACE)
+    cluster.until(lambda: not any("missing" in image for image in images(cluster)), "only the former version runs")
+    assert len(images(cluster)) == 2 and not cluster.unready_pods(NAMESPACE)
 
 
-def test_a_cluster_that_is_away_is_said_so_and_nothing_is_begun(repository: Any, crds: Any) -> None:
-    crds.away()
+def test_a_cluster_that_is_away_is_said_so_and_nothing_is_begun(repository: Any, cluster: Any) -> None:
+    cluster.away()
     try:
         refused = repository.trueup("apply", "cluster", "--yes", "--refresh", code=1)
-        assert "does not answer" in refused.err and crds.url in refused.err, refused.text
+        assert "does not answer" in refused.err and cluster.url in refused.err, refused.text
         assert "Traceback" not in refused.err and "not applied" not in refused.out, refused.text
     finally:
-        crds.back()
+        cluster.back()

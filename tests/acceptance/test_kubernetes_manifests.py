@@ -185,10 +185,12 @@ def test_rights_are_those_of_teams_and_policies(
 def test_the_cluster_refuses_what_a_mandatory_policy_refuses(applied: Any, manifests: list[Manifest]) -> None:
     deployment = deepcopy(next(m for m in manifests if m["kind"] == "Deployment" and m["metadata"]["name"] == "other"))
     deployment["metadata"]["name"] = "resource.name"
-    applied.until(
-        lambda: _denied(applied, {**deployment, "spec": {**deployment["spec"], "replicas": 100}}), "it is refused"
-    )
-    applied.apply({**deployment, "spec": {**deployment["spec"], "replicas": 99}}, dry_run=True)
+
+    def with_servers(count: int) -> Manifest:
+        return {**deployment, "spec": {**deployment["spec"], "replicas": count}}
+
+    applied.until(lambda: _denied(applied, with_servers(100)), "the policy is in force")
+    assert _denied(applied, with_servers(100)) and not _denied(applied, with_servers(99))
 
 
 def _denied(cluster: Any, deployment: Manifest) -> bool:

@@ -7,7 +7,6 @@ the provider is the stand-in of tests/providers), and every object that either h
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,30 +16,9 @@ import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-PROVIDERS = Path(__file__).resolve().parents[1] / "providers"
 OURS, THEIRS = "k-applied-", "k-rendered-"
 SPACE = "churn"
-ENDPOINTS = f"""\
-apiVersion: trueup.dev/v1alpha1
-kind: Endpoint
-metadata:
-  name: elastic
-  owner: growth
-  environments: [cluster]
-spec:
-  model: {{ name: churn }}
-  route: {{ gateway: edge, path: /elastic }}
-  predictor:
-    image: example.com/server@sha256:{"0" * 64}
-    minReplicas: 2
-    maxReplicas: 5
-    scaleMetric: cpu
-    scaleTarget: 70
-    resources: {{ cpu: 1.5, memory: 1024Mi, memoryLimit: 1Gi }}
-    env:
-      LOG_LEVEL: info
-      TOKEN: {{ secretRef: {{ store: vars, name: CHURN_TOKEN }} }}
-"""
+TOKEN = "      TOKEN: { secretRef: { store: vars, name: CHURN_TOKEN } }\n"
 STORE = "  secretStores: [{ name: vars, type: env }]\n  registry:\n"
 OF_CONTROLLERS = {"Event", "Endpoints", "EndpointSlice", "ReplicaSet", "Pod", "Lease"}
 """Kinds that nobody applies, and whose names are drawn by lot."""
@@ -49,31 +27,9 @@ Objects = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def repository(
-    make_repository: Callable[[str], Any], cluster: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Any]:
-    """The example with an autoscaled endpoint that has a secret, applied to the cluster by Trueup."""
-    from mlflow import MlflowClient
-
-    if not cluster.install_crds("gateway-api"):
-        pytest.skip("the CustomResourceDefinitions are not there")
-    uri = f"sqlite:///{tmp_path_factory.mktemp('registry') / 'mlflow.db'}"
-    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-    client.create_registered_model("churn.churn")
-    client.create_model_version("churn.churn", "file:///models/churn")
-    found = make_repository("churn")
-    for old, new in (
-        ("http://mlflow.example.com:5000", uri),
-        ("context: churn", f"context: trueup-tests\n    kubeconfig: {cluster.kubeconfig}\n    namespacePrefix: {OURS}"),
-        ("promotion: { path: [dev, cluster], mode: auto }", "version: 1"),
-        ("  registry:\n", STORE),
-    ):
-        found.edit("cluster.yaml", old, new)
-    (found.folder / "elastic.yaml").write_text(ENDPOINTS)
-    found.commit("A cluster")
-    found.variables |= {"PATH": os.pathsep.join([str(PROVIDERS), os.environ["PATH"]]), "CHURN_TOKEN": "of-churn"}
-    found.trueup("apply", "cluster", "--yes")
-    yield found
+def repository(churn_on_cluster: Callable[..., Any], cluster: Any) -> Iterator[Any]:
+    """The example, of which one endpoint has a secret, applied to the cluster by Trueup."""
+    yield churn_on_cluster(OURS, ("  registry:\n", STORE), env=TOKEN, CHURN_TOKEN="of-churn")
     for prefix in (OURS, THEIRS):
         cluster.kubectl("delete", "namespace", f"{prefix}{SPACE}", "--wait=false", "--ignore-not-found")
 

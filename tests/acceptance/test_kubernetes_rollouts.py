@@ -72,19 +72,19 @@ def prometheus() -> Iterator[Prometheus]:
 @pytest.fixture(scope="module")
 def argo(cluster: Any) -> Iterator[Any]:
     """The cluster with Argo Rollouts at work in the namespace of these tests."""
-    from cluster import controllers
+    from cluster.building import ROLLOUTS
+    from cluster.controllers import rollouts
 
     if not cluster.install_crds("argo-rollouts"):
         pytest.skip("the CustomResourceDefinitions are not there")
-    made = controllers.binary(controllers.ROLLOUTS)
-    if not made.is_file() and "TRUEUP_SOAK" not in os.environ:
-        pytest.skip(f"{made.name} is not built, which takes minutes: `make soak` does it")
+    if not ROLLOUTS.built() and "TRUEUP_SOAK" not in os.environ:
+        pytest.skip(f"{ROLLOUTS.binary().name} is not built, which takes minutes: `make soak` does it")
     try:
-        controllers.build(controllers.ROLLOUTS)
+        ROLLOUTS.build()
     except FileNotFoundError as error:
         pytest.skip(str(error))
     cluster.namespace(SPACE)
-    with controllers.rollouts(cluster, SPACE):
+    with rollouts(cluster, SPACE):
         yield cluster
 
 
@@ -188,9 +188,12 @@ def test_a_canary_goes_step_by_step(argo: Any, apply: Apply) -> None:
     argo.until(lambda: phase(argo, "canary") == "Healthy", "version 3 is healthy")
     apply("canary", 4, given, replicas=4)
     argo.until(lambda: phase(argo, "canary") == "Paused", "the first step waits")
+    assert rollout_of(argo, "canary")["status"]["currentStepIndex"] == 1
     argo.until(lambda: versions(argo, "canary") == {"3": 3, "4": 1}, "a quarter of the servers are new")
     promote(argo, "canary")
+    argo.until(lambda: phase(argo, "canary") == "Healthy", "version 4 is healthy")
     argo.until(lambda: versions(argo, "canary") == {"4": 4}, "all servers are new")
+    assert rollout_of(argo, "canary")["status"]["currentStepIndex"] == len(given["steps"])
 
 
 @pytest.mark.parametrize(("errors", "end", "left"), [(0.5, "Degraded", {"3": 2}), (0.001, "Healthy", {"4": 2})])

@@ -83,9 +83,15 @@ def handwritten(folder: Path, stacks: int, count: int) -> float:
     return timed([sys.executable, str(HANDWRITTEN), str(home), str(stacks), str(count)], folder, variables)
 
 
+def buckets(folder: Path) -> int:
+    """How many there are, so that the same is compared with the same."""
+    return sum(p.is_dir() for p in folder.rglob("bucket-*-*"))
+
+
 def test_100_resources(tmp_path: Path) -> None:
     best = min(applied(tmp_path / f"t{n}", 1, 100)[0] for n in range(2))
     other = min(handwritten(tmp_path / f"h{n}", 1, 100) for n in range(2))
+    assert [buckets(tmp_path / side) for side in ("t0", "t1", "h0", "h1")] == [100] * 4
     print(f"\napply, 100 resources: {best:.1f} s; by hand {other:.1f} s: {best / other:.2f} x (goal <= 1.1 x)")
 
 
@@ -93,6 +99,7 @@ def test_1000_resources_in_ten_stacks(tmp_path: Path) -> None:
     ours, nothing = applied(tmp_path / "t", 10, 100)
     split = handwritten(tmp_path / "h", 10, 100)
     whole = handwritten(tmp_path / "w", 1, 1000)
+    assert [buckets(tmp_path / side) for side in ("t", "h", "w")] == [1000] * 3
     print(
         f"\napply, 1,000 resources in 10 stacks: {ours:.1f} s; by hand, the same split {split:.1f} s: {ours / split:.2f} x (goal <= 1.1 x)"
     )

@@ -12,8 +12,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -145,24 +143,6 @@ WAYS = ("plan", "apply", "nothing", "refresh")
 Seconds = dict[str, float]
 
 
-@contextmanager
-def control_plane(folder: Path) -> Iterator[Any]:
-    """One that nobody else has used."""
-    from cluster import building
-    from cluster.cluster import Cluster
-
-    try:
-        building.build()
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
-    made = Cluster(folder)
-    try:
-        made.start()
-        yield made
-    finally:
-        made.stop()
-
-
 def variables(folder: Path) -> dict[str, str]:
     kept = {
         k: v for k, v in os.environ.items() if k not in ("CI", "PYTHONDONTWRITEBYTECODE") and not k.startswith("GIT_")
@@ -203,7 +183,9 @@ def repository(folder: Path, cluster: Any) -> Path:
 def ours(folder: Path) -> tuple[Seconds, list[str], dict[str, list[Any]]]:
     """Seconds of each way, the objects that it made, and the manifests of a namespace and of an endpoint."""
     folder.mkdir()
-    with control_plane(folder / "cluster") as cluster:
+    from cluster.cluster import running
+
+    with running(folder / "cluster") as cluster:
         specs, given = repository(folder, cluster), variables(folder)
 
         def trueup(*arguments: str) -> float:
@@ -227,7 +209,9 @@ def theirs(folder: Path, written: dict[str, list[Any]], way: str) -> tuple[Secon
     (home / "templates.json").write_text(json.dumps(written))
     (home / "program.py").write_text(HANDWRITTEN)
     cli = ensure_cli(lambda _line: None)
-    with control_plane(folder / "cluster") as cluster:
+    from cluster.cluster import running
+
+    with running(folder / "cluster") as cluster:
         given = variables(folder) | {
             "KUBECONFIG": str(cluster.kubeconfig),
             "PULUMI_CONFIG_PASSPHRASE": "bench",
@@ -269,7 +253,7 @@ def objects(cluster: Any) -> list[str]:
     return sorted(f"{i['kind']} {i['metadata'].get('namespace', '')}/{i['metadata']['name']}" for i in items)
 
 
-def test_endpoints_of_a_cluster(tmp_path: Path) -> None:
+def test_endpoints_of_a_cluster(tmp_path: Path, control_plane_programs: None) -> None:
     best, made, written = ours(tmp_path / "ours")
     split, by_hand = theirs(tmp_path / "split", written, "split")
     assert by_hand == made

@@ -167,11 +167,11 @@ def bare(folder: Path) -> list[float]:
 
 def test_from_push_to_applied(tmp_path: Path, quiet: Callable[[], None]) -> None:
     quiet()
-    floor = min(bare(tmp_path / "bare"))
-    polled = min(
-        through(tmp_path / "polled", ["reconcile", "dev", "--watch", "--poll", "1s"], lambda _url, _commit: None)
-    )
-    woken = min(through(tmp_path / "woken", ["serve", "dev", "--listen", "0", "--poll", "1h"], deliver))
+    bares = bare(tmp_path / "bare")
+    polls = through(tmp_path / "polled", ["reconcile", "dev", "--watch", "--poll", "1s"], lambda _url, _commit: None)
+    wakes = through(tmp_path / "woken", ["serve", "dev", "--listen", "0", "--poll", "1h"], deliver)
+    assert len(bares) == len(polls) == len(wakes) == ROUNDS, "a push was not applied"
+    floor, polled, woken = min(bares), min(polls), min(wakes)
     print(f"\nfrom push to applied, one metadata change: webhook {woken:.2f} s, polling each second {polled:.2f} s")
     print(f"  a bare `pulumi up` of the same change (Automation API, warm): {floor:.2f} s")
     print(f"  webhook {woken / floor:.2f} x, polling {polled / floor:.2f} x")

@@ -132,7 +132,7 @@ def to_the_end(status: RunStatus) -> None:
 @pytest.mark.parametrize("kind", list(STEP))
 def test_overhead_of_a_step(home: Path, kind: str, quiet: Callable[[], None]) -> None:
     one_by_one(home, kind, 1)
-    run(home, kind, 1, True, 1)  # byte code and files are in memory for both
+    assert len(run(home, kind, STEPS, True, 1).steps) == STEPS  # and byte code and files are in memory for both
     bare, ours, single = [], [], []
     for _ in range(ROUNDS):
         quiet()
@@ -161,7 +161,9 @@ def test_two_steps_side_by_side(home: Path, kind: str, quiet: Callable[[], None]
         begun = time.perf_counter()
         both = run(home, kind, 2, False, 2)
         whole.append(time.perf_counter() - begun)
-        together.append(max(s.ended or 0 for s in both.steps) - min(s.started or 0 for s in both.steps))
+        begins, ends = [s.started or 0 for s in both.steps], [s.ended or 0 for s in both.steps]
+        assert max(begins) < min(ends), "one step waited for the other"
+        together.append(max(ends) - min(begins))
         alone.append(timed(lambda: one_by_one(home, kind, 2)).wall)
         machine.append(timed(lambda: side_by_side(home, kind, 2)).wall)
     total = min(apart)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +11,8 @@ from typing import Any
 
 import pytest
 
-from trueup import places
-
 pytestmark = pytest.mark.bench
 
-VERSION = "v0.7.0"
 TRUEUP = str(Path(sys.executable).with_name("trueup"))
 FILES = 10_000
 
@@ -24,21 +20,15 @@ FILES = 10_000
 @pytest.fixture(scope="session")
 def kubeconform() -> Path:
     """The judge that is compared with, built once by Go from the pinned module and kept in the user's cache."""
-    binary = places.cache() / "tools" / f"kubeconform-{VERSION}"
-    if binary.is_file():
-        return binary
-    if shutil.which("go") is None:
-        pytest.skip("kubeconform is built with Go, which is not on PATH")
-    folder = binary.parent / "kubeconform-build"
-    folder.mkdir(parents=True, exist_ok=True)
-    module = "github.com/yannh/kubeconform"
-    (folder / "go.mod").write_text(
-        f"module tools\n\ngo 1.24\n\ntool {module}/cmd/kubeconform\n\nrequire {module} {VERSION}\n"
-    )
-    environment = dict(os.environ) | {"GOFLAGS": "-mod=mod"}
-    subprocess.run(["go", "mod", "tidy"], cwd=folder, check=True, env=environment)
-    subprocess.run(["go", "build", "-o", binary, f"{module}/cmd/kubeconform"], cwd=folder, check=True, env=environment)
-    return binary
+    from gotools import Module
+
+    program = "github.com/yannh/kubeconform/cmd/kubeconform"
+    module = Module("github.com/yannh/kubeconform", "v0.7.0", {"kubeconform": program})
+    try:
+        module.build()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    return module.binary()
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -112,7 +113,7 @@ class Cluster:
     def _spawn(self, program: str, *arguments: str) -> None:
         with (self.folder / f"{program}.log").open("ab") as log:
             self.processes[program] = subprocess.Popen(
-                [*_tied(), str(building.binary(program)), *arguments],
+                [*tied(), str(building.binary(program)), *arguments],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -358,6 +359,17 @@ class Cluster:
         return ssl.create_default_context(cafile=str(authority) if authority.is_file() else None)
 
 
+@contextmanager
+def running(folder: Path) -> Iterator[Cluster]:
+    """A control plane of its own, in a folder; its programs are built."""
+    made = Cluster(folder)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
 def kubectl() -> Path:
     """The kubectl of the environment that the tests run in."""
     beside = Path(sys.executable).with_name("kubectl")
@@ -371,7 +383,7 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def _tied() -> tuple[str, ...]:
+def tied() -> tuple[str, ...]:
     """What makes Linux end a program of the control plane with the process that started it, however that ends."""
     setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
     return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()

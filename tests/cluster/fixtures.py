@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cluster import building
-from cluster.cluster import CRDS, Cluster
+from cluster.cluster import CRDS, Cluster, running
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,19 +23,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """A control plane with six nodes in three zones; namespaces of the tests have names of their own."""
+def control_plane_programs() -> None:
+    """What `running` needs is built; skips where it cannot be."""
     try:
         building.build()
     except FileNotFoundError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def cluster(control_plane_programs: None) -> Iterator[Cluster]:
+    """A control plane with six nodes in three zones; namespaces of the tests have names of their own."""
     folder = Path(tempfile.mkdtemp(prefix="trueup-cluster-"))
-    made = Cluster(folder)
     try:
-        made.start()
-        yield made
+        with running(folder) as made:
+            yield made
     finally:
-        made.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 

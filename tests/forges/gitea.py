@@ -22,11 +22,9 @@ from typing import Any
 
 from filelock import FileLock
 
-from trueup import places
+from gotools import Module
 
-VERSION = "v1.24.6"
-MODULE = "code.gitea.io/gitea"
-TAGS = "sqlite sqlite_unlock_notify"
+GITEA = Module("code.gitea.io/gitea", "v1.24.6", {"gitea": "code.gitea.io/gitea"}, tags="sqlite sqlite_unlock_notify")
 PASSWORD = "correct-horse-battery"
 
 SETTINGS = """\
@@ -303,50 +301,26 @@ def _whoami() -> str:
         return str(os.getuid())
 
 
-def binary() -> Path:
-    """Where the built server is, or will be."""
-    return places.cache() / "tools" / f"gitea-{VERSION}"
-
-
 def build() -> tuple[Path, Path]:
     """The server and its static files, built where they are not (some minutes, once). Raises FileNotFoundError without Go."""
-    if shutil.which("go") is None and not binary().is_file():
-        raise FileNotFoundError("Gitea is built with Go, which is not on PATH")
-    static = binary().with_name(f"gitea-{VERSION}-static")
-    binary().parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(binary().with_name(f"gitea-{VERSION}.lock")):
-        if not (binary().is_file() and static.is_dir()):
-            _build(static)
-    return binary(), static
+    GITEA.build()
+    binary = GITEA.binary()
+    static = binary.with_name(f"{binary.name}-static")
+    with FileLock(f"{static}.lock"):
+        if not static.is_dir():
+            _copy(GITEA.source(), static)
+    return binary, static
 
 
-def _build(static: Path) -> None:
-    """Its own go.mod says which versions and replacements it is built from; a tool's module has to repeat them."""
-    folder = binary().with_name(f"gitea-{VERSION}-build")
-    folder.mkdir(exist_ok=True)
-    environment = dict(os.environ) | {"GOFLAGS": "-mod=mod"}
-    got = subprocess.run(
-        ["go", "mod", "download", "-json", f"{MODULE}@{VERSION}"],
-        cwd=folder,
-        env=environment,
-        check=True,
-        capture_output=True,
-    )
-    source = Path(json.loads(got.stdout)["Dir"])
-    own = re.sub(r"(?m)^module .*$", "module tools", (source / "go.mod").read_text(), count=1)
-    (folder / "go.mod").write_text(f"{own}\ntool {MODULE}\n\nrequire {MODULE} {VERSION}\n")
-    (folder / "go.sum").write_bytes((source / "go.sum").read_bytes())
-    made = folder / "gitea"
-    subprocess.run(["go", "build", "-tags", TAGS, "-o", made, MODULE], cwd=folder, env=environment, check=True)
-    copy = folder / "static"
+def _copy(source: Path, static: Path) -> None:
+    """What the server reads of its module's files, which Go keeps read-only."""
+    copy = Path(f"{static}.part")
     shutil.rmtree(copy, ignore_errors=True)
     for name in ("templates", "options"):
         shutil.copytree(source / name, copy / name, copy_function=shutil.copyfile)
         for path in [copy / name, *(copy / name).rglob("*")]:
             path.chmod(0o755 if path.is_dir() else 0o644)
-    if not static.is_dir():
-        copy.rename(static)
-    made.rename(binary())
+    copy.rename(static)
 
 
 def free_port() -> int:

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from images import bases, standin
-from images import crane as program
+from images.crane import CRANE, Server
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Who uses crane may wait for its build."""
     for item in items:
-        if {"crane", "crane_registry"} & set(getattr(item, "fixturenames", ())) and not program.binary().is_file():
+        if {"crane", "crane_registry"} & set(getattr(item, "fixturenames", ())) and not CRANE.built():
             item.add_marker(pytest.mark.timeout(1800))
 
 
@@ -22,15 +22,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def crane() -> Path:
     """The program."""
     try:
-        return program.build()
+        CRANE.build()
     except FileNotFoundError as error:
         pytest.skip(str(error))
+    return CRANE.binary()
 
 
 @pytest.fixture(scope="session")
 def crane_registry(crane: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The host and port of crane's registry; repositories of the tests have names of their own."""
-    server = program.Server(crane, tmp_path_factory.mktemp("crane"))
+    server = Server(crane, tmp_path_factory.mktemp("crane"))
     yield server.host
     server.stop()
 

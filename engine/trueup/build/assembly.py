@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from trueup.build.bases import Base
-from trueup.build.images import CONFIG, MANIFEST, Image, canonical, digest_of, manifest_json, read_image
+from trueup.build.images import CONFIG, MANIFEST, Image, digest_of, manifest_json, read_image
 from trueup.build.layers import Item, Layer
 from trueup.build.packages import VENV
 from trueup.build.store import Store
+from trueup_specs.core.fingerprints import canonical
 
 USER = 65532
 """Not root, and above 10000 so that no user of a node has it: the same that the target `kubernetes` runs pods as."""

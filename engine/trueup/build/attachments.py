@@ -9,11 +9,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trueup.build import inventory, provenance, signing
-from trueup.build.images import CONFIG, EMPTY, EMPTY_JSON, MANIFEST, Descriptor, canonical, manifest_json
+from trueup.build.images import CONFIG, EMPTY, EMPTY_JSON, MANIFEST, Descriptor, manifest_json
 from trueup.build.store import Store
+from trueup_specs.core.fingerprints import canonical
 
 if TYPE_CHECKING:
     from trueup.build.signing import Private
@@ -83,7 +84,7 @@ def _signed(store: Store, image: Descriptor, described: Described, key: Private)
 
 def _cosign(store: Store, image: Descriptor, layers: list[Descriptor], kind: str, tag: str) -> Attachment:
     """Cosign's artifacts are images whose layers are the signed documents."""
-    value = {
+    value: dict[str, Any] = {
         "architecture": "",
         "os": "",
         "config": {},

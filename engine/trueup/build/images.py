@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from trueup_specs.core.fingerprints import canonical
+
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -71,11 +73,6 @@ class Descriptor:
 def digest_of(data: bytes) -> str:
     """The digest of bytes, as OCI writes it."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
-def canonical(value: Any) -> bytes:
-    """JSON that is the same for the same value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def parsed(data: bytes, what: str) -> dict[str, Any]:

@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from trueup.build.errors import BuildError
-from trueup.build.images import canonical, parsed
+from trueup.build.images import parsed
 from trueup.build.locks import normal
 from trueup.build.packages import Distribution
 from trueup.build.systems import System
+from trueup_specs.core.fingerprints import canonical
 
 if TYPE_CHECKING:
     from cyclonedx.model.component import Component
@@ -58,16 +59,12 @@ class Subject:
 
 
 def inventory(subject: Subject, distributions: Iterable[Distribution], system: System, base: str) -> bytes:
-    """The inventory as JSON. Raises BuildError where the library is not installed."""
-    try:
-        from cyclonedx.model.bom import Bom, BomMetaData
-        from cyclonedx.model.component import Component, ComponentType
-        from cyclonedx.output.json import JsonV1Dot6
-        from packageurl import PackageURL
-    except ModuleNotFoundError as error:
-        raise BuildError(
-            f"The inventory is written with {error.name}, which is not installed: `pip install 'trueup[build]'`."
-        ) from None
+    """The inventory as JSON."""
+    from cyclonedx.model.bom import Bom, BomMetaData
+    from cyclonedx.model.component import Component, ComponentType
+    from cyclonedx.output.json import JsonV1Dot6
+    from packageurl import PackageURL
+
     hexadecimal = subject.digest.removeprefix("sha256:")
     url = PackageURL("oci", name=subject.name.rpartition("/")[2].lower(), version=subject.digest)
     root = Component(name=subject.name, version=subject.digest, type=ComponentType.CONTAINER, bom_ref="image", purl=url)

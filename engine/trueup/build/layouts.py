@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from trueup.build.errors import BuildError
-from trueup.build.images import INDEX, Descriptor, canonical, digest_of, parsed
+from trueup.build.images import INDEX, Descriptor, digest_of, parsed
 from trueup.build.store import PIECE, Store
+from trueup_specs.core.fingerprints import canonical
 
 _VERSION = b'{"imageLayoutVersion":"1.0.0"}'
 _BLOBS = "blobs/sha256/"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trueup.build.compression import LEVEL
-from trueup.build.images import canonical
+from trueup_specs.core.fingerprints import canonical
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
@@ -34,7 +34,7 @@ class Material:
 
 def statement(subject: str, digest: str, predicate_type: str, predicate: Any) -> bytes:
     """A statement about one image."""
-    about = {"name": subject, "digest": {"sha256": digest.removeprefix("sha256:")}}
+    about: dict[str, Any] = {"name": subject, "digest": {"sha256": digest.removeprefix("sha256:")}}
     return canonical({"_type": STATEMENT, "subject": [about], "predicateType": predicate_type, "predicate": predicate})
 
 

@@ -18,9 +18,10 @@ import httpx
 from trueup.build import credentials
 from trueup.build.credentials import Credentials
 from trueup.build.errors import BuildError
-from trueup.build.images import INDEX, INDEXES, MANIFESTS, Descriptor, canonical, digest_of, parsed
+from trueup.build.images import INDEX, INDEXES, MANIFESTS, Descriptor, digest_of, parsed
 from trueup.build.references import Reference
 from trueup.build.store import PIECE, Store
+from trueup_specs.core.fingerprints import canonical
 
 MOST = 8 << 20
 """Bytes that a manifest may have: registries take 4 MiB."""
@@ -128,7 +129,11 @@ class Registry:
             made.get("annotations") or {},
             made.get("artifactType") or made["config"]["mediaType"],
         )
-        index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [d.json() for d in (*known, entry)]}
+        index: dict[str, Any] = {
+            "schemaVersion": 2,
+            "mediaType": INDEX,
+            "manifests": [d.json() for d in (*known, entry)],
+        }
         body, tag = canonical(index), _fallback(subject.digest)
         answer = self._ask("PUT", f"manifests/{tag}", headers={"Content-Type": INDEX}, content=body)
         self._expect(answer, 201, f"take the index {tag}")

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trueup.build.errors import BuildError
-from trueup.build.images import canonical, parsed
+from trueup.build.images import parsed
+from trueup_specs.core.fingerprints import canonical
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from trueup.approve.glass import Broken
 from trueup.approve.reviews import Found
 from trueup.cli import planned
 from trueup.cli.failures import DENIED, FAILURE, INVALID, LOCKED, NOTHING_SELECTED, OUTCOMES, STALE
@@ -69,19 +70,8 @@ def run(
     """Applies an environment, with the reviews that `judge` finds as approvals. `tell` takes what JSON says of it."""
     prepared = _prepared(workspace, request)
     permitting.check_state(workspace, prepared)
-    if prepared.forbidden:
-        if form is Form.JSON:
-            tell(planned.as_json(prepared))
-        else:
-            planned.show(prepared, "text", False)
-        return Ended(INVALID, prepared)
-    if request.plan_file is not None and not _fresh(request.plan_file, prepared):
-        return Ended(STALE, prepared)
-    if why := vacancy.vacant(workspace, prepared):
-        if form is Form.JSON:
-            tell({"environment": request.environment, "outcome": "vacant", "reason": why})
-        note(why)
-        return Ended(NOTHING_SELECTED, prepared, vacant=why)
+    if (ended := _unfit(workspace, request, prepared, form, tell)) is not None:
+        return ended
     reviewed = judge(prepared) if judge else None
     if prepared.plan.empty and not request.refresh and not request.rollback:
         _nothing(request.environment, prepared, form, tell)
@@ -104,10 +94,7 @@ def run(
     if _asks(request, prepared) and not confirmed(f"Apply this to {request.environment}?", request.yes):
         return Ended(FAILURE, prepared, allowed)
     if allowed.broken is not None:
-        entry = permitting.record_broken(workspace, prepared, allowed.broken)
-        note(f"BREAK-GLASS by {allowed.broken.by}, recorded as {entry.id[:10]}: {allowed.broken.reason}")
-        for text in allowed.broken.passed:
-            note(f"passed over: {text}")
+        _break_glass(workspace, prepared, allowed.broken)
     if request.rollback:
         operating.pin(workspace, request.environment, prepared.plan.commit, request.why)
     with progress(form) as sink:
@@ -124,6 +111,33 @@ def run(
         emit(f"{request.environment} is pinned at {prepared.plan.commit[:10]} now.")
     locked = done.outcome == "failed" and all(r.locked for r in done.result.results if not r.ok)
     return Ended(LOCKED if locked else OUTCOMES[done.outcome], prepared, allowed, done)
+
+
+def _unfit(
+    workspace: Workspace, request: Request, prepared: Prepared, form: Form, tell: Callable[[Any], None]
+) -> Ended | None:
+    """How it ends at once: with specs that are wrong, a saved plan that is not this one, or nothing to apply anything to."""
+    if prepared.forbidden:
+        if form is Form.JSON:
+            tell(planned.as_json(prepared))
+        else:
+            planned.show(prepared, "text", False)
+        return Ended(INVALID, prepared)
+    if request.plan_file is not None and not _fresh(request.plan_file, prepared):
+        return Ended(STALE, prepared)
+    if why := vacancy.vacant(workspace, prepared):
+        if form is Form.JSON:
+            tell({"environment": request.environment, "outcome": "vacant", "reason": why})
+        note(why)
+        return Ended(NOTHING_SELECTED, prepared, vacant=why)
+    return None
+
+
+def _break_glass(workspace: Workspace, prepared: Prepared, broken: Broken) -> None:
+    entry = permitting.record_broken(workspace, prepared, broken)
+    note(f"BREAK-GLASS by {broken.by}, recorded as {entry.id[:10]}: {broken.reason}")
+    for text in broken.passed:
+        note(f"passed over: {text}")
 
 
 def _prepared(workspace: Workspace, request: Request) -> Prepared:

@@ -3,88 +3,88 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trueup.cli.options import HERE, Directory, Form, Output, complete_environment
 from trueup.cli.terminal import emit, emit_json, note
 
+if TYPE_CHECKING:
+    from trueup.workspace.gathering import Asked
+
+
+def _option(name: str, text: str, metavar: str | None = None, **more: Any) -> Any:
+    return typer.Option(name, metavar=metavar, help=text, **more)
+
+
+Whose = Annotated[
+    str,
+    typer.Argument(
+        metavar="ENV", help="Whose overlays, registry and model version hold.", autocompletion=complete_environment
+    ),
+]
+What = Annotated[str, typer.Argument(metavar="KIND/NAME", help="Model/NAME for a server, Pipeline/NAME for its steps.")]
+Base = Annotated[
+    str,
+    _option(
+        "--base",
+        "The image to build on, by digest: NAME@sha256:…, oci:DIR@sha256:…, or scratch for files only.",
+        "IMAGE",
+        envvar="TRUEUP_BASE_IMAGE",
+    ),
+]
+Push = Annotated[
+    str,
+    _option(
+        "--push",
+        "Push it there, as `docker login` or TRUEUP_REGISTRY_USER and TRUEUP_REGISTRY_TOKEN allow.",
+        "REGISTRY/NAME[:TAG]",
+    ),
+]
+Out = Annotated[Path | None, _option("--out", "Write an OCI layout, with inventory and provenance.", "DIR|FILE.tar")]
+Lock = Annotated[str, _option("--lock", "Another lock file than the pipeline's, in the commit.", "FILE")]
+Version = Annotated[int | None, _option("--model-version", "By default the one in use in ENV.", min=1)]
+Platform = Annotated[str, _option("--platform", "linux/amd64 or linux/arm64.")]
+Revision = Annotated[str, _option("--revision", "A Git revision instead of the commit checked out.", "REV")]
+Dirty = Annotated[bool, _option("--allow-dirty", "Build what lies in the working tree, and say so in the image.")]
+Labels = Annotated[list[str] | None, _option("--label", "A label more; may be repeated.", "NAME=VALUE")]
+SigningKey = Annotated[
+    Path | None,
+    _option(
+        "--key", "Sign with this key (PEM or OpenSSH, ECDSA P-256 or ed25519); with --verify the public one.", "FILE"
+    ),
+]
+Advisories = Annotated[
+    Path | None, _option("--advisories", "OSV advisories: a JSON file, a folder, or OSV's all.zip.", "PATH")
+]
+FailOn = Annotated[str, _option("--fail-on", "low, medium, high (the default) or critical.", "SEVERITY")]
+Exceptions = Annotated[
+    Path | None,
+    _option("--exceptions", "YAML list of {id, package, reason, expires}: what does not count yet.", "FILE"),
+]
+Verified = Annotated[
+    str, _option("--verify", "Build nothing: judge the image NAME@sha256:… or oci:DIR@sha256:….", "IMAGE")
+]
+
 
 def build(
-    environment: Annotated[
-        str,
-        typer.Argument(
-            metavar="ENV", help="Whose overlays, registry and model version hold.", autocompletion=complete_environment
-        ),
-    ] = "",
-    document: Annotated[
-        str, typer.Argument(metavar="KIND/NAME", help="Model/NAME for a server, Pipeline/NAME for its steps.")
-    ] = "",
-    base: Annotated[
-        str,
-        typer.Option(
-            "--base",
-            metavar="IMAGE",
-            envvar="TRUEUP_BASE_IMAGE",
-            help="The image to build on, by digest: NAME@sha256:…, oci:DIR@sha256:…, or scratch for files only.",
-        ),
-    ] = "",
-    push: Annotated[
-        str,
-        typer.Option(
-            "--push",
-            metavar="REGISTRY/NAME[:TAG]",
-            help="Push it there, as `docker login` or TRUEUP_REGISTRY_USER and TRUEUP_REGISTRY_TOKEN allow.",
-        ),
-    ] = "",
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR|FILE.tar", help="Write an OCI layout, with inventory and provenance."),
-    ] = None,
-    lock: Annotated[
-        str, typer.Option("--lock", metavar="FILE", help="Another lock file than the pipeline's, in the commit.")
-    ] = "",
-    model_version: Annotated[
-        int | None, typer.Option("--model-version", min=1, help="By default the one in use in ENV.")
-    ] = None,
-    platform: Annotated[str, typer.Option("--platform", help="linux/amd64 or linux/arm64.")] = "linux/amd64",
-    revision: Annotated[
-        str, typer.Option("--revision", metavar="REV", help="A Git revision instead of the commit checked out.")
-    ] = "",
-    allow_dirty: Annotated[
-        bool, typer.Option("--allow-dirty", help="Build what lies in the working tree, and say so in the image.")
-    ] = False,
-    label: Annotated[
-        list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="A label more; may be repeated.")
-    ] = None,
-    key: Annotated[
-        Path | None,
-        typer.Option(
-            "--key",
-            metavar="FILE",
-            help="Sign with this key (PEM or OpenSSH, ECDSA P-256 or ed25519); with --verify the public one.",
-        ),
-    ] = None,
-    advisories: Annotated[
-        Path | None,
-        typer.Option("--advisories", metavar="PATH", help="OSV advisories: a JSON file, a folder, or OSV's all.zip."),
-    ] = None,
-    fail_on: Annotated[
-        str, typer.Option("--fail-on", metavar="SEVERITY", help="low, medium, high (the default) or critical.")
-    ] = "",
-    exceptions: Annotated[
-        Path | None,
-        typer.Option(
-            "--exceptions", metavar="FILE", help="YAML list of {id, package, reason, expires}: what does not count yet."
-        ),
-    ] = None,
-    verify: Annotated[
-        str,
-        typer.Option(
-            "--verify", metavar="IMAGE", help="Build nothing: judge the image NAME@sha256:… or oci:DIR@sha256:…."
-        ),
-    ] = "",
+    environment: Whose = "",
+    document: What = "",
+    base: Base = "",
+    push: Push = "",
+    out: Out = None,
+    lock: Lock = "",
+    model_version: Version = None,
+    platform: Platform = "linux/amd64",
+    revision: Revision = "",
+    allow_dirty: Dirty = False,
+    label: Labels = None,
+    key: SigningKey = None,
+    advisories: Advisories = None,
+    fail_on: FailOn = "",
+    exceptions: Exceptions = None,
+    verify: Verified = "",
     output: Output = Form.TEXT,
     directory: Directory = HERE,
 ) -> None:
@@ -92,10 +92,7 @@ def build(
 
     Example: trueup build prod Model/risk --base python@sha256:… --push ghcr.io/acme/risk --key cosign.key --advisories osv/
     """
-    from trueup.cli.failures import DENIED, FAILURE
-    from trueup.views import builds
-    from trueup.workspace import building, gathering
-    from trueup.workspace.opening import WorkspaceError, open_workspace
+    from trueup.workspace import gathering
 
     asked = gathering.Asked(
         environment,
@@ -114,29 +111,43 @@ def build(
         fail_on=fail_on,
         exceptions=exceptions,
     )
-    if verify:
-        report, verdict = building.verify(directory, verify, asked)
-        if output is Form.JSON:
-            emit_json(builds.report_json(report, verdict))
-        else:
-            emit(builds.report_text(report, verdict))
-        if report.problems:
-            raise typer.Exit(FAILURE)
-        if verdict is not None and not verdict.passed:
-            raise typer.Exit(DENIED)
-        return
-    if not environment or not document:
+    code = _judge(directory, verify, asked, output) if verify else _make(directory, asked, output)
+    if code:
+        raise typer.Exit(code)
+
+
+def _judge(directory: Path, image: str, asked: Asked, form: Form) -> int:
+    from trueup.cli.failures import DENIED, FAILURE
+    from trueup.views import builds
+    from trueup.workspace import building
+
+    report, verdict = building.verify(directory, image, asked)
+    if form is Form.JSON:
+        emit_json(builds.report_json(report, verdict))
+    else:
+        emit(builds.report_text(report, verdict))
+    if report.problems:
+        return FAILURE
+    return 0 if verdict is None or verdict.passed else DENIED
+
+
+def _make(directory: Path, asked: Asked, form: Form) -> int:
+    from trueup.cli.failures import DENIED
+    from trueup.views import builds
+    from trueup.workspace import building
+    from trueup.workspace.opening import WorkspaceError, open_workspace
+
+    if not asked.environment or not asked.document:
         raise WorkspaceError(
             "Say what to build: trueup build ENV Model/NAME or ENV Pipeline/NAME, or --verify IMAGE.", 64
         )
-    quiet = output is Form.JSON
+    quiet = form is Form.JSON
     made = building.build(open_workspace(directory), asked, (lambda _line: None) if quiet else note)
     if quiet:
         emit_json(builds.as_json(made))
     else:
         emit(builds.text(made))
-    if not made.passed:
-        raise typer.Exit(DENIED)
+    return 0 if made.passed else DENIED
 
 
 def _labels(given: list[str]) -> dict[str, str]:

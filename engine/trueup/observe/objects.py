@@ -107,7 +107,7 @@ def _foreign_secrets(applied: Object, live: Object, manager: str) -> Iterator[Pr
 
 def _with_live_secrets(applied: Mapping[str, Any], live: Mapping[str, Any]) -> Object:
     """The manifest with what is secret as it is live: its values are the provider's to compare, which knows them."""
-    found = {k: v for k, v in applied.items() if not holds_secret(v)}
+    found = _shown(applied)
     if len(found) == len(applied):
         return found
     return {**found, **{k: v for k, v in live.items() if k in ("data", "spec") and k in applied.keys() - found.keys()}}

@@ -8,7 +8,6 @@ server that was killed, what is gone.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from trueup.plan.values import PropertyChange
 from trueup.validate.validation import validate
 from trueup.views.comments import proposals
 from trueup.views.comments.proposals import Adopted, Adoption
-from trueup.workspace import joining, planning, proposing, pulling
+from trueup.workspace import joining, overlays, planning, proposing, pulling
 from trueup.workspace.joining import Joined
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup.workspace.operating import Finding
@@ -159,29 +158,8 @@ def _file(
             value = {part: value}
         patch = merge(patch, value)
     path = f"{folder}/{name}.yaml" if folder else f"{name}.yaml"
-    return path, _text(document, name, environment, patch).encode()
-
-
-def _text(document: Document, name: str, environment: str, patch: Mapping[str, Any]) -> str:
-    owner = f"  owner: {document.metadata.owner}\n" if document.metadata.owner else ""
-    namespace = f"  namespace: {document.key.namespace}\n" if document.key.namespace else ""
-    return (
-        "# Written by Trueup: what was changed outside of it, and was adopted.\n"
-        "apiVersion: trueup.dev/v1alpha1\n"
-        "kind: Overlay\n"
-        f"metadata:\n  name: {name}\n{namespace}{owner}"
-        f"spec:\n  target: {{ kind: {document.key.kind}, name: {document.key.name} }}\n  environments: [{environment}]\n"
-        "  patch:\n" + "".join(_lines(patch, 4))
-    )
-
-
-def _lines(value: Mapping[str, Any], indent: int) -> Iterator[str]:
-    for key, below in value.items():
-        if isinstance(below, Mapping) and below:
-            yield f"{' ' * indent}{key}:\n"
-            yield from _lines(below, indent + 2)
-        else:
-            yield f"{' ' * indent}{key}: {json.dumps(below, ensure_ascii=False)}\n"
+    why = "Written by Trueup: what was changed outside of it, and was adopted."
+    return path, overlays.fresh(document, name, environment, patch, why).encode()
 
 
 def _says(workspace: Workspace, tree: Tree, environment: str, files: Mapping[str, bytes], edits: list[Edit]) -> bool:

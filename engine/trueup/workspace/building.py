@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from trueup import places
@@ -32,7 +32,7 @@ from trueup.build.assembly import FILE_TIME
 from trueup.build.attachments import Described
 from trueup.build.bases import Base
 from trueup.build.errors import BuildError
-from trueup.build.gate import Verdict
+from trueup.build.gate import Excepted, Verdict
 from trueup.build.images import Image
 from trueup.build.inventory import Subject
 from trueup.build.layers import Layer
@@ -102,15 +102,11 @@ def build(workspace: Workspace, asked: Asked, said: Said) -> Built:
         _consistent(asked)
         key = signing.private_key(asked.key) if asked.key else None
         target = publishing.target(asked.push) if asked.push else None
-        excepted = gate.exceptions(asked.exceptions) if asked.exceptions else ()
+        excepted = _excepted(asked)
         store = Store(places.cache() / "images")
         made = _make(workspace, asked, store, target, said)
         described = _described(workspace, asked, made, target)
-        verdict = None
-        if asked.advisories is not None:
-            verdict = gate.judge(
-                inventory.parts(described.inventory), asked.advisories, asked.fail_on or FAIL_ON, excepted, _today()
-            )
+        verdict = _verdict(asked, described.inventory, excepted)
         attached = attachments.attach(store, made.image.manifest, described, key)
         passed, reference = verdict is None or verdict.passed, ""
         if passed and asked.out is not None:
@@ -145,13 +141,7 @@ def verify(folder: Path, image: str, asked: Asked) -> tuple[Report, Verdict | No
             )
         with tempfile.TemporaryDirectory() as scratch:
             report = verification.verify(references.parse(image), Store(Path(scratch)), keys)
-        verdict = None
-        if asked.advisories is not None and report.inventory:
-            excepted = gate.exceptions(asked.exceptions) if asked.exceptions else ()
-            verdict = gate.judge(
-                inventory.parts(report.inventory), asked.advisories, asked.fail_on or FAIL_ON, excepted, _today()
-            )
-        return report, verdict
+        return report, _verdict(asked, report.inventory, _excepted(asked))
 
 
 @contextmanager
@@ -176,8 +166,16 @@ def _consistent(asked: Asked) -> None:
         )
 
 
-def _today() -> date:
-    return datetime.now(UTC).date()
+def _excepted(asked: Asked) -> tuple[Excepted, ...]:
+    return gate.exceptions(asked.exceptions) if asked.exceptions else ()
+
+
+def _verdict(asked: Asked, listed: bytes, excepted: tuple[Excepted, ...]) -> Verdict | None:
+    """What the gate says of an inventory; None where no advisories were given, or there is no inventory."""
+    if asked.advisories is None or not listed:
+        return None
+    today = datetime.now(UTC).date()
+    return gate.judge(inventory.parts(listed), asked.advisories, asked.fail_on or FAIL_ON, excepted, today)
 
 
 def _make(workspace: Workspace, asked: Asked, store: Store, target: Reference | None, said: Said) -> _Made:

@@ -1,9 +1,13 @@
-"""The text of an Overlay that pins a model's version. Called by `promoting`; pure.
+"""The text of an Overlay: a new one, or one that pins a model's version. Called by `promoting` and `adopting`; pure.
 
 The places come from the file's nodes, and the edit is of the text itself, so that comments, quotes and layout stay as they are.
 """
 
 from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from trueup.load.nodes import Node
 from trueup.load.yaml import closely
@@ -48,14 +52,24 @@ def _inserted(lines: list[str], patch: Node, version: int) -> str:
     return "".join(lines)
 
 
-def fresh(model: Document, name: str, environment: str, version: int) -> str:
-    """A new file that pins a model's version in an environment."""
-    owner = f"  owner: {model.metadata.owner}\n" if model.metadata.owner else ""
-    namespace = f"  namespace: {model.key.namespace}\n" if model.key.namespace else ""
+def fresh(document: Document, name: str, environment: str, patch: Mapping[str, Any], why: str) -> str:
+    """A new file that patches a document's spec in one environment; `why` is the comment above it."""
+    owner = f"  owner: {document.metadata.owner}\n" if document.metadata.owner else ""
+    namespace = f"  namespace: {document.key.namespace}\n" if document.key.namespace else ""
     return (
-        "# Written by `trueup promote`: the version that the environment uses.\n"
+        f"# {why}\n"
         "apiVersion: trueup.dev/v1alpha1\n"
         "kind: Overlay\n"
         f"metadata:\n  name: {name}\n{namespace}{owner}"
-        f"spec:\n  target: {{ kind: Model, name: {model.key.name} }}\n  environments: [{environment}]\n  patch:\n    version: {version}\n"
+        f"spec:\n  target: {{ kind: {document.key.kind}, name: {document.key.name} }}\n  environments: [{environment}]\n"
+        "  patch:\n" + "".join(_lines(patch, 4))
     )
+
+
+def _lines(value: Mapping[str, Any], indent: int) -> Iterator[str]:
+    for key, below in value.items():
+        if isinstance(below, Mapping) and below:
+            yield f"{' ' * indent}{key}:\n"
+            yield from _lines(below, indent + 2)
+        else:
+            yield f"{' ' * indent}{key}: {json.dumps(below, ensure_ascii=False)}\n"

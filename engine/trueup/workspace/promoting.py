@@ -164,7 +164,9 @@ def _edit(
     found = _overlay(documents, model.key, target)
     if found is None:
         name = _free(workspace, tree, model, target)
-        return name, overlays.fresh(model, name.rpartition("/")[2].removesuffix(".yaml"), target, version)
+        why = "Written by `trueup promote`: the version that the environment uses."
+        plain = name.rpartition("/")[2].removesuffix(".yaml")
+        return name, overlays.fresh(model, plain, target, {"version": version}, why)
     name = found.source.file.removeprefix(f"{workspace.prefix}/") if workspace.prefix else found.source.file
     return name, overlays.pinned(tree.read([name])[name].decode("utf-8"), found.source.index, version)
 

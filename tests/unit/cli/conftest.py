@@ -46,23 +46,6 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRUEUP_HOME", str(tmp_path / "home"))
 
 
-@pytest.fixture(scope="session")
-def found_cli() -> Path | None:
-    """The Pulumi CLI that this machine has, looked for before TRUEUP_HOME moves the cache; the tests install none."""
-    from trueup.apply import cli
-
-    return cli.find_cli()
-
-
-@pytest.fixture
-def pulumi_cli(found_cli: Path | None, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """For tests in which a driver is made."""
-    if found_cli is None:
-        pytest.skip("there is no Pulumi CLI; `trueup doctor` says how to get it")
-    monkeypatch.setenv("TRUEUP_PULUMI", str(found_cli))
-    return found_cli
-
-
 @pytest.fixture
 def trueup(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
     """Runs a command in a world's folder."""

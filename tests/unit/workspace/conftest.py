@@ -24,22 +24,6 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
 
 
-@pytest.fixture(scope="session")
-def found_cli() -> Path | None:
-    """The CLI that this machine has, looked for before TRUEUP_HOME moves the cache; the tests install none."""
-    from trueup.apply import cli
-
-    return cli.find_cli()
-
-
-@pytest.fixture
-def pulumi_cli(found_cli: Path | None, monkeypatch: pytest.MonkeyPatch) -> Path:
-    if found_cli is None:
-        pytest.skip("there is no Pulumi CLI; `trueup doctor` says how to get it")
-    monkeypatch.setenv("TRUEUP_PULUMI", str(found_cli))
-    return found_cli
-
-
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("TRUEUP_HOME", str(tmp_path / "home"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parent))  # for `forges`, `cluster`, `images` and `gotools`
+sys.path.append(str(Path(__file__).parent))  # for `forges`, `cluster`, `images`, `gotools` and `loopback`
 pytest_plugins = ("forges.fixtures", "cluster.fixtures", "images.fixtures")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 from images import running, wheels
+from loopback import free_port
 from trueup import places
 from trueup.cli import main
 
@@ -372,12 +372,6 @@ def server_lock(repository: Any) -> Iterator[str]:
         del repository.variables[name]
     repository.variables["UV_CACHE_DIR"] = cache.stdout.strip()
     yield "server.txt"
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def test_a_model_answers_from_its_image(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster import building
+from loopback import free_port
 
 HERE = Path(__file__).resolve().parent
 CRDS = HERE.parents[2] / "shared" / "crds"
@@ -53,8 +53,8 @@ class Cluster:
     """The running control plane. `folder` holds its data, keys and logs."""
 
     folder: Path
-    port: int = field(default_factory=lambda: free_port())
-    etcd_port: int = field(default_factory=lambda: free_port())
+    port: int = field(default_factory=free_port)
+    etcd_port: int = field(default_factory=free_port)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict, init=False)
     _crds: set[Path] = field(default_factory=set, init=False)
 
@@ -374,13 +374,6 @@ def kubectl() -> Path:
     """The kubectl of the environment that the tests run in."""
     beside = Path(sys.executable).with_name("kubectl")
     return beside if beside.is_file() else Path(shutil.which("kubectl") or "kubectl")
-
-
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def tied() -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cluster.building import ROLLOUTS
-from cluster.cluster import Cluster, free_port, tied
+from cluster.cluster import Cluster, tied
+from loopback import free_port
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import pytest
 from forges import gitea as real
 from forges import github as github_stand_in
 from forges import gitlab as gitlab_stand_in
+from loopback import free_port
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -31,7 +32,7 @@ def gitea() -> Iterator[real.Gitea]:
     except FileNotFoundError as error:
         pytest.skip(str(error))
     data = Path(tempfile.mkdtemp(prefix="trueup-gitea-"))
-    server = real.Gitea(binary, static, data, real.free_port())
+    server = real.Gitea(binary, static, data, free_port())
     try:
         server.begin()
         yield server

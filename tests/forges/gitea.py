@@ -11,7 +11,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -321,10 +320,3 @@ def _copy(source: Path, static: Path) -> None:
         for path in [copy / name, *(copy / name).rglob("*")]:
             path.chmod(0o755 if path.is_dir() else 0o644)
     copy.rename(static)
-
-
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

@@ -27,6 +27,10 @@ class Event:
     seconds: float = 0.0
 
 
+def ignore(_event: Event) -> None:
+    """Hears of an event, and does nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class StepResult:
     """What was done to one resource. `action` is Pulumi's: create, update, replace, delete, same, refresh, read, import."""

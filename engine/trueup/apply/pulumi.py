@@ -22,7 +22,7 @@ from trueup.apply.command import Command, Completed, event_server, program_serve
 from trueup.apply.deployments import Deployments, DriverError
 from trueup.apply.events import Transcript, clean
 from trueup.apply.locks import Lock
-from trueup.apply.outcome import Event, StackPreview, StackResult
+from trueup.apply.outcome import Event, StackPreview, StackResult, ignore
 from trueup.apply.recovery import Recovered
 from trueup_stacks.core.resources import Address, Resource, Secret, Stack, StackId
 from trueup_stacks.sdk import is_native
@@ -49,10 +49,6 @@ def _serve(home: Path) -> ProviderServer:
     from trueup.provider.server import serve
 
     return serve(home)
-
-
-def _ignore(_event: Event) -> None:
-    return
 
 
 class Driver:
@@ -88,7 +84,7 @@ class Driver:
         stack: Stack,
         upstream: Outputs,
         secret: Callable[[Secret], str],
-        on_event: Callable[[Event], None] = _ignore,
+        on_event: Callable[[Event], None] = ignore,
         refresh: bool = False,
     ) -> StackResult:
         """Brings a stack to what `stack` says. `upstream` holds other stacks' outputs, `secret` resolves references.
@@ -129,18 +125,18 @@ class Driver:
         values = _Values(secret)
         declare = program(stack, upstream, unknown, values.resolve, self.project)
         self._stacks.ensure(stack.id)
-        transcript = Transcript(stack.id, values.mask, _ignore)
+        transcript = Transcript(stack.id, values.mask, ignore)
         arguments = ["preview", *(["--refresh"] if refresh else []), *self._settings]
         done = self._operate(_Operation(stack.id, arguments, declare, None), transcript)
         error = _error(done, transcript.errors(), values.mask)
         return StackPreview(stack.id, not error, transcript.previews(), error)
 
-    def refresh(self, stack: StackId, on_event: Callable[[Event], None] = _ignore) -> StackResult:
+    def refresh(self, stack: StackId, on_event: Callable[[Event], None] = ignore) -> StackResult:
         """Brings the state to what is real, and changes nothing real."""
         arguments = ["refresh", "--yes", "--skip-preview"]
         return self._change(_Operation(stack, arguments, None, None), _Values(), on_event)
 
-    def destroy(self, stack: StackId, on_event: Callable[[Event], None] = _ignore) -> StackResult:
+    def destroy(self, stack: StackId, on_event: Callable[[Event], None] = ignore) -> StackResult:
         """Deletes everything that a stack holds, dependents first. A protected resource refuses, and nothing is deleted."""
         arguments = ["destroy", "--yes", "--skip-preview", "--continue-on-error"]
         return self._change(_Operation(stack, arguments, None, {}), _Values(), on_event)
@@ -156,7 +152,7 @@ class Driver:
         values, stack = _Values(secret), resource.address.stack
         declare = program(Stack(stack, (resource,)), {}, frozenset(), values.resolve, self.project)
         arguments = ["up", "--yes", "--skip-preview", "--target", resource.address.urn(self.project), *self._settings]
-        return self._change(_Operation(stack, arguments, declare, None), values, _ignore)
+        return self._change(_Operation(stack, arguments, declare, None), values, ignore)
 
     def state(self, stack: StackId) -> checkpoints.Checkpoint | None:
         """What Pulumi recorded of a stack; None where there is no such stack."""

@@ -11,15 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from trueup.apply.application import Operator, Outputs
-from trueup.apply.outcome import Event, StackResult
+from trueup.apply.outcome import Event, StackResult, ignore
 from trueup_stacks.core.resources import Address, Resource, Secret, Stack, StackId, Value, outputs_of
 
 RETURNED = ("kubernetes:apps/v1:Deployment", "kubernetes:apps/v1:StatefulSet")
 TOLD = "The rollout was stopped, and what was applied before runs again."
-
-
-def _ignore(_event: Event) -> None:
-    return
 
 
 @dataclass(frozen=True)
@@ -34,7 +30,7 @@ class Returning:
         stack: Stack,
         upstream: Outputs,
         secret: Callable[[Secret], str],
-        on_event: Callable[[Event], None] = _ignore,
+        on_event: Callable[[Event], None] = ignore,
         refresh: bool = False,
     ) -> StackResult:
         """As the driver's; what did not become ready is returned."""

@@ -10,10 +10,11 @@ from typing import Any
 from trueup.approve.glass import Broken
 from trueup.approve.reviews import Found
 from trueup.cli import planned
-from trueup.cli.failures import DENIED, FAILURE, INVALID, LOCKED, NOTHING_SELECTED, OUTCOMES, STALE
+from trueup.cli.failures import OUTCOMES
 from trueup.cli.options import Form
 from trueup.cli.selection import desired_tree
 from trueup.cli.terminal import confirmed, emit, emit_json, note, progress
+from trueup.exits import DENIED, FAILURE, INVALID, LOCKED, NOTHING_SELECTED, STALE
 from trueup.plan import saved
 from trueup.views import outcomes
 from trueup.workspace import applying, operating, permitting, vacancy

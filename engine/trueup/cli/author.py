@@ -10,6 +10,7 @@ import typer
 
 from trueup.cli.options import HERE, Directory, EnvironmentName, Form, Output
 from trueup.cli.terminal import emit, emit_json, note
+from trueup.exits import NOTHING_SELECTED
 
 
 class Report(StrEnum):
@@ -144,7 +145,7 @@ def explain(
         else:
             emit(explanations.explain(subject))
     except LookupError as error:
-        raise WorkspaceError(str(error.args[0]), 3) from None
+        raise WorkspaceError(str(error.args[0]), NOTHING_SELECTED) from None
 
 
 def graph(

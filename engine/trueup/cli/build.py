@@ -9,6 +9,7 @@ import typer
 
 from trueup.cli.options import HERE, Directory, Form, Output, complete_environment
 from trueup.cli.terminal import emit, emit_json, note
+from trueup.exits import USAGE
 
 if TYPE_CHECKING:
     from trueup.workspace.gathering import Asked
@@ -117,7 +118,7 @@ def build(
 
 
 def _judge(directory: Path, image: str, asked: Asked, form: Form) -> int:
-    from trueup.cli.failures import DENIED, FAILURE
+    from trueup.exits import DENIED, FAILURE
     from trueup.views import builds
     from trueup.workspace import building
 
@@ -132,14 +133,14 @@ def _judge(directory: Path, image: str, asked: Asked, form: Form) -> int:
 
 
 def _make(directory: Path, asked: Asked, form: Form) -> int:
-    from trueup.cli.failures import DENIED
+    from trueup.exits import DENIED
     from trueup.views import builds
     from trueup.workspace import building
     from trueup.workspace.opening import WorkspaceError, open_workspace
 
     if not asked.environment or not asked.document:
         raise WorkspaceError(
-            "Say what to build: trueup build ENV Model/NAME or ENV Pipeline/NAME, or --verify IMAGE.", 64
+            "Say what to build: trueup build ENV Model/NAME or ENV Pipeline/NAME, or --verify IMAGE.", USAGE
         )
     quiet = form is Form.JSON
     made = building.build(open_workspace(directory), asked, (lambda _line: None) if quiet else note)
@@ -157,6 +158,6 @@ def _labels(given: list[str]) -> dict[str, str]:
     for text in given:
         name, equals, value = text.partition("=")
         if not name or not equals:
-            raise WorkspaceError(f"{text!r} is no label: write --label NAME=VALUE.", 64)
+            raise WorkspaceError(f"{text!r} is no label: write --label NAME=VALUE.", USAGE)
         found[name] = value
     return found

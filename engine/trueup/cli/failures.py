@@ -7,12 +7,24 @@ from functools import cache
 from pathlib import Path
 
 from trueup.cli.terminal import note
+from trueup.exits import (
+    CHANGES,
+    DENIED,
+    FAILURE,
+    HELD,
+    INTERRUPTED,
+    INVALID,
+    LOCKED,
+    NO_TOKEN,
+    NOTHING_SELECTED,
+    PARTLY,
+    STALE,
+    UNPUSHED,
+    UNREACHED,
+    UNTOLD,
+    WAITING,
+)
 
-FAILURE, CHANGES, NOTHING_SELECTED, INVALID, STALE, LOCKED, DENIED, HELD, WAITING, PARTLY = range(1, 11)
-UNTOLD, NO_TOKEN, UNREACHED, UNPUSHED = range(11, 15)
-"""Of jobs: done, but the forge would not take the news; no token for the forge; the forge or its Git does not answer; done, but the ledger
-could not be pushed."""
-INTERRUPTED = 130
 OUTCOMES = {
     "nothing": 0,
     "done": 0,

@@ -8,6 +8,7 @@ import typer
 
 from trueup.cli.options import HERE, Directory, EnvironmentName, Form, Output, complete_environment
 from trueup.cli.terminal import emit, emit_json
+from trueup.exits import USAGE
 
 
 def status(
@@ -35,7 +36,7 @@ def status(
         histories.metrics(directory, environment, output)
         return
     if not environment:
-        raise WorkspaceError("Say of which environment: trueup status ENV, or all at once with --metrics.", 64)
+        raise WorkspaceError("Say of which environment: trueup status ENV, or all at once with --metrics.", USAGE)
     from trueup.views import audit, statuses
     from trueup.workspace import operating, permitting
     from trueup.workspace.opening import open_workspace
@@ -63,8 +64,8 @@ def drift(
 
     Example: trueup drift dev
     """
-    from trueup.cli.failures import CHANGES
     from trueup.cli.selection import opened
+    from trueup.exits import CHANGES
     from trueup.views import statuses
     from trueup.workspace import operating
     from trueup.workspace.opening import open_workspace

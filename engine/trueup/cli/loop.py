@@ -10,6 +10,7 @@ import typer
 
 from trueup.cli.options import HERE, BreakGlass, Directory, EnvironmentName, Form, Output, Why, Yes
 from trueup.cli.terminal import confirmed, emit, emit_json, note
+from trueup.exits import USAGE
 
 Revision = Annotated[str, typer.Option("--revision", metavar="REV", help="A Git revision instead of the working tree.")]
 
@@ -83,7 +84,7 @@ def plan(
     Example: trueup plan dev
     """
     from trueup.cli import planned
-    from trueup.cli.failures import CHANGES, INVALID, NOTHING_SELECTED
+    from trueup.exits import CHANGES, INVALID, NOTHING_SELECTED
     from trueup.plan import saved
     from trueup.workspace import vacancy
     from trueup.workspace.opening import open_workspace
@@ -117,7 +118,7 @@ def approve(
     """
     from trueup.approve import approvals, seals
     from trueup.cli import planned
-    from trueup.cli.failures import DENIED, INVALID
+    from trueup.exits import DENIED, INVALID
     from trueup.record.events import Event, EventKind
     from trueup.record.updates import ApprovalUpdate
     from trueup.workspace.opening import WorkspaceError, open_workspace
@@ -237,7 +238,7 @@ def rollback(
         emit(f"#{opened.number}: {opened.title}. {opened.url}")
         return
     if bool(to) == lift:
-        raise WorkspaceError("Say where to: --to REV, or --lift to follow the specs again.", 64)
+        raise WorkspaceError("Say where to: --to REV, or --lift to follow the specs again.", USAGE)
     if lift:
         operating.lift(workspace, environment, tree_of(workspace, "HEAD").commit or "")
         note(f"{environment} follows the specs again: trueup plan {environment}.")

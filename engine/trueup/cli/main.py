@@ -6,9 +6,9 @@ import gc
 import os
 import sys
 
+from trueup.exits import USAGE
 from trueup_specs.core import docstrings
 
-USAGE_ERROR = 64
 _PLAIN = frozenset({"--help", "-h"})
 _DOCUMENTING = frozenset({"explain", "schema", "init"})
 """Commands that show or write the documentation of fields."""
@@ -49,7 +49,7 @@ def _application() -> int:
         return 130
     except typer.TyperException as error:
         note(f"error: {error.format_message()}{_hint(error)}")
-        return USAGE_ERROR
+        return USAGE
     return int(code or 0)
 
 

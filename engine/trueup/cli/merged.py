@@ -9,22 +9,10 @@ from typing import Any
 
 from trueup.approve.reviews import Found, Merge, unused
 from trueup.cli import applied
-from trueup.cli.failures import (
-    DENIED,
-    HELD,
-    INVALID,
-    LOCKED,
-    NOTHING_SELECTED,
-    PARTLY,
-    STALE,
-    UNPUSHED,
-    UNTOLD,
-    WAITING,
-    gravest,
-    show_diagnostics,
-)
+from trueup.cli.failures import gravest, show_diagnostics
 from trueup.cli.options import Form
 from trueup.cli.terminal import emit_json, note
+from trueup.exits import DENIED, HELD, INVALID, LOCKED, NOTHING_SELECTED, PARTLY, STALE, UNPUSHED, UNTOLD, WAITING
 from trueup.forge.values import ForgeError
 from trueup.record import exchange
 from trueup.record.events import LedgerError

@@ -69,7 +69,8 @@ def destroy(
 
     Example: trueup destroy dev
     """
-    from trueup.cli.failures import FAILURE, NOTHING_SELECTED, OUTCOMES
+    from trueup.cli.failures import OUTCOMES
+    from trueup.exits import FAILURE, NOTHING_SELECTED
     from trueup.views import outcomes
     from trueup.workspace import destroying
     from trueup.workspace.opening import open_workspace

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trueup.cli.failures import DENIED, INVALID, NOTHING_SELECTED, UNREACHED, UNTOLD, gravest
+from trueup.cli.failures import gravest
 from trueup.cli.terminal import emit, note
+from trueup.exits import DENIED, INVALID, NOTHING_SELECTED, UNREACHED, UNTOLD
 from trueup.forge.values import ForgeError, PullRequest
 from trueup.plan import saved
 from trueup.record import exchange
@@ -157,7 +158,7 @@ def _commit(workspace: Workspace, revision: str) -> str:
         raise WorkspaceError(
             f"Git has no {revision!r} here. Fetch it (`git fetch --unshallow origin`), or name the branch to merge into with --base, "
             "such as `--base main`.",
-            3,
+            NOTHING_SELECTED,
         )
     return tree.commit
 

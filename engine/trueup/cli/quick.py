@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
 
+from trueup.exits import FAILURE, INVALID, NOTHING_SELECTED, OK, USAGE
 from trueup.load import standing, workspaces
 from trueup.load.git import GitError
 from trueup.validate import kept
@@ -19,8 +20,6 @@ from trueup.validate import kept
 if TYPE_CHECKING:
     from trueup.load.trees import Tree
     from trueup_specs.core.diagnostics import Diagnostic
-
-OK, FAILURE, NOTHING_SELECTED, INVALID, USAGE_ERROR = 0, 1, 3, 4, 64
 
 
 class Options(NamedTuple):
@@ -83,7 +82,7 @@ def _options(arguments: Sequence[str]) -> Options:
     class Parser(argparse.ArgumentParser):
         def error(self, message: str) -> NoReturn:
             """Says what is wrong with the arguments; 2, which argparse would give, means changes in a plan."""
-            self.exit(USAGE_ERROR, f"error: {message}\nTry: {self.prog} --help\n")
+            self.exit(USAGE, f"error: {message}\nTry: {self.prog} --help\n")
 
     parser = Parser(prog="trueup validate", description="Check all specs and show every problem at once.")
     parser.add_argument("paths", nargs="*", metavar="PATH", help="show only what is about these")

@@ -10,6 +10,7 @@ import typer
 
 from trueup.cli.options import HERE, Directory, Form, Output, complete_environment
 from trueup.cli.terminal import emit, emit_json, note
+from trueup.exits import USAGE
 
 if TYPE_CHECKING:
     from trueup.reconcile.values import Line, Standing, Turn
@@ -55,7 +56,7 @@ def reconcile(
         service(environments, directory, revision, remote, poll, listen, output)
         return
     if listen:
-        raise WorkspaceError("--listen belongs to --watch: a single turn has nothing to answer for.", 64)
+        raise WorkspaceError("--listen belongs to --watch: a single turn has nothing to answer for.", USAGE)
     from trueup.views import loops
     from trueup.workspace import watching
 
@@ -143,29 +144,23 @@ def _seconds(poll: str) -> float:
     from trueup_specs.core.envelope import seconds
 
     if not re.fullmatch(r"(?:\d+(?:ms|s|m|h))+", poll) or seconds(poll) < 0.1:
-        raise WorkspaceError(f"{poll!r} is no time to poll at. Write 15s, 2m or the like; 100ms is the shortest.", 64)
+        raise WorkspaceError(
+            f"{poll!r} is no time to poll at. Write 15s, 2m or the like; 100ms is the shortest.", USAGE
+        )
     return seconds(poll)
 
 
 def _code(found: Iterable[Turn | Standing], *, unreached: bool = False) -> int:
     """The gravest of what the turns came to."""
-    from trueup.cli.failures import UNREACHED, gravest
+    from trueup.cli.failures import gravest
+    from trueup.exits import UNREACHED
 
     return gravest([*map(_code_of, found), *([UNREACHED] if unreached else [])])
 
 
 def _code_of(turn: Turn | Standing) -> int:
-    from trueup.cli.failures import (
-        CHANGES,
-        DENIED,
-        FAILURE,
-        INTERRUPTED,
-        INVALID,
-        LOCKED,
-        NOTHING_SELECTED,
-        OUTCOMES,
-        UNTOLD,
-    )
+    from trueup.cli.failures import OUTCOMES
+    from trueup.exits import CHANGES, DENIED, FAILURE, INTERRUPTED, INVALID, LOCKED, NOTHING_SELECTED, UNTOLD
     from trueup.reconcile.values import Action, Standing
 
     if isinstance(turn, Standing):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from trueup.exits import NOTHING_SELECTED
 from trueup.load import trees, workspaces
 from trueup.load.trees import Tree, WorkingTree
 from trueup.plan.recorded import Recorded
@@ -24,7 +25,7 @@ def tree_of(workspace: Workspace, revision: str = "") -> Tree:
         raise WorkspaceError(
             f"Git has no revision {revision!r} here that holds the workspace. A shallow clone may lack it: "
             "fetch it with `git fetch --unshallow`.",
-            3,
+            NOTHING_SELECTED,
         )
     return found
 
@@ -54,7 +55,7 @@ def merged_tree(workspace: Workspace, base: str, head: str) -> tuple[Tree, Tree]
         raise WorkspaceError(
             f"Git has no {names} here that holds the workspace. Fetch it (`git fetch --unshallow origin`), or name the branch to merge "
             "into with --base, such as `--base main`.",
-            3,
+            NOTHING_SELECTED,
         )
     return merged.tree, tree_of(workspace, base)
 
@@ -76,7 +77,9 @@ def known(workspace: Workspace, environment: str) -> Recorded:
             close = nearest(environment, names)
             hint = f" Did you mean {close}?" if close else ""
             listed = ", ".join(sorted(names)) or "none"
-            raise WorkspaceError(f"There is no environment {environment!r}.{hint} The workspace has: {listed}.", 3)
+            raise WorkspaceError(
+                f"There is no environment {environment!r}.{hint} The workspace has: {listed}.", NOTHING_SELECTED
+            )
     return recorded
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trueup.compile.compilation import Compilation
+from trueup.exits import NOTHING_SELECTED
 from trueup.load import trees
 from trueup.load.trees import Tree, named
 from trueup.plan.recorded import Recorded
@@ -88,9 +89,7 @@ def adopt(workspace: Workspace, joined: Joined, environment: str, findings: Iter
     tip = pulling.branch(workspace, joined.remote, base)
     tree = trees.revision(workspace.repository, tip, workspace.prefix)
     if tree is None:
-        raise WorkspaceError(
-            f"The branch {base} does not hold the workspace {workspace.name}.", planning.NOTHING_SELECTED
-        )
+        raise WorkspaceError(f"The branch {base} does not hold the workspace {workspace.name}.", NOTHING_SELECTED)
     found = proposed(workspace, tree, environment, findings)
     if found.files:
         title, body = proposals.adoption_title(found.adoption), proposals.adoption_body(found.adoption)

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from trueup.exits import USAGE
 from trueup.workspace.opening import WorkspaceError
 from trueup.workspace.watching import Watch
 
@@ -131,5 +132,7 @@ def address(listen: str) -> tuple[str, int]:
     """`PORT` or `HOST:PORT`, with an IPv6 host in brackets. Raises WorkspaceError for anything else."""
     host, _, port = listen.rpartition(":")
     if not port.isdecimal() or int(port) > 65535:
-        raise WorkspaceError(f"{listen!r} is no place to listen. Write PORT or HOST:PORT, such as 127.0.0.1:9464.", 64)
+        raise WorkspaceError(
+            f"{listen!r} is no place to listen. Write PORT or HOST:PORT, such as 127.0.0.1:9464.", USAGE
+        )
     return host.strip("[]") or LOOPBACK, int(port)

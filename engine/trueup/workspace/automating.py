@@ -6,6 +6,7 @@ import re
 from importlib import resources
 from importlib.metadata import version
 
+from trueup.exits import NOTHING_SELECTED, USAGE
 from trueup.load import git, trees
 from trueup.resolve.environments import environments
 from trueup.validate.validation import documents as read_documents
@@ -32,7 +33,7 @@ def automate(workspace: Workspace, forge: str) -> tuple[str, ...]:
     files = workflows(workspace, forge)
     if there := [p for p in files if (workspace.repository / p).exists()]:
         raise WorkspaceError(
-            f"The repository already has {', '.join(there)}. Remove it first, or change it by hand.", 64
+            f"The repository already has {', '.join(there)}. Remove it first, or change it by hand.", USAGE
         )
     for path, text in files.items():
         target = workspace.repository / path
@@ -44,11 +45,13 @@ def automate(workspace: Workspace, forge: str) -> tuple[str, ...]:
 def workflows(workspace: Workspace, forge: str) -> dict[str, str]:
     """The workflows by path. Raises WorkspaceError for a forge that is not known, and where the workspace has no environment."""
     if forge not in FORGES:
-        raise WorkspaceError(f"There are no workflows for {forge!r}. These are known: {', '.join(FORGES)}.", 64)
+        raise WorkspaceError(f"There are no workflows for {forge!r}. These are known: {', '.join(FORGES)}.", USAGE)
     tree = trees.WorkingTree(workspace.repository, workspace.prefix)
     names = sorted(environments(by_key(read_documents(tree))))
     if not names:
-        raise WorkspaceError("The workspace has no environment to apply: add a document of kind Environment.", 3)
+        raise WorkspaceError(
+            "The workspace has no environment to apply: add a document of kind Environment.", NOTHING_SELECTED
+        )
     values = {
         "@BASE@": _plain(_base(workspace), "branch"),
         "@DIRECTORY@": _plain(workspace.prefix, "folder") if workspace.prefix else ".",
@@ -80,5 +83,7 @@ def _base(workspace: Workspace) -> str:
 def _plain(text: str, what: str) -> str:
     """A name that means nothing to a shell or to YAML."""
     if not _PLAIN.fullmatch(text):
-        raise WorkspaceError(f"The {what} {text!r} has characters that a workflow cannot hold safely: rename it.", 64)
+        raise WorkspaceError(
+            f"The {what} {text!r} has characters that a workflow cannot hold safely: rename it.", USAGE
+        )
     return text

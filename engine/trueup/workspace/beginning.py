@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from trueup.exits import USAGE
 from trueup.load import git, workspaces
 from trueup.workspace import quickstart
 from trueup.workspace.opening import WorkspaceError
@@ -31,14 +32,14 @@ def begin(folder: Path, name: str = "") -> Begun:
     chosen = name or _named_after(folder)
     if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", chosen):
         raise WorkspaceError(
-            f"{chosen!r} cannot be a workspace's name: use at most 63 lower-case letters, digits and `-`.", 64
+            f"{chosen!r} cannot be a workspace's name: use at most 63 lower-case letters, digits and `-`.", USAGE
         )
     files = {path: _renamed(path, data, chosen) for path, data in quickstart.files().items()}
     if (around := workspaces.find(folder)) is not None:
-        raise WorkspaceError(f"{folder} is in the workspace {around} already. Choose a folder outside it.", 64)
+        raise WorkspaceError(f"{folder} is in the workspace {around} already. Choose a folder outside it.", USAGE)
     if there := [p for p in files if (folder / p).exists()]:
         raise WorkspaceError(
-            f"{folder} already has {', '.join(there[:3])}. Choose another folder: `trueup init DIR`.", 64
+            f"{folder} already has {', '.join(there[:3])}. Choose another folder: `trueup init DIR`.", USAGE
         )
     for path, data in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)

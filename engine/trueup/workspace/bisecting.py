@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from trueup.compile.compilation import compile_catalog
+from trueup.exits import NOTHING_SELECTED, USAGE
 from trueup.load import git, trees
 from trueup.load.trees import Tree
 from trueup.observe.facts import facts
@@ -197,7 +198,8 @@ def _commits(workspace: Workspace, good: str, bad: str) -> list[str]:
         found = trees.revision(workspace.repository, name, "")
         if found is None:
             raise WorkspaceError(
-                f"Git has no revision {name!r} here. A shallow clone may lack it: `git fetch --unshallow`.", 3
+                f"Git has no revision {name!r} here. A shallow clone may lack it: `git fetch --unshallow`.",
+                NOTHING_SELECTED,
             )
         ends.append(found.commit)
     done = git.attempt(
@@ -205,7 +207,7 @@ def _commits(workspace: Workspace, good: str, bad: str) -> list[str]:
     )
     found_between = done.stdout.decode().split()
     if done.returncode or not found_between:
-        raise WorkspaceError(f"{good} does not come before {bad}. Name the older commit with --good.", 64)
+        raise WorkspaceError(f"{good} does not come before {bad}. Name the older commit with --good.", USAGE)
     return [ends[0], *found_between]
 
 
@@ -213,16 +215,18 @@ def _subject(workspace: Workspace, commit: str, model: str, environment: str, me
     """The environment and the model that are meant: the only ones, where they are not named."""
     tree = trees.revision(workspace.repository, commit, workspace.prefix)
     if tree is None:
-        raise WorkspaceError(f"The commit {commit[:10]} does not hold the workspace.", 3)
+        raise WorkspaceError(f"The commit {commit[:10]} does not hold the workspace.", NOTHING_SELECTED)
     documents = by_key(validated(tree))
     wanted = naming.model_in(documents, model) if model else None
     names = [environment] if environment else sorted(k.name for k in documents if k.kind == "Environment")
     found = [(n, k) for n in names for k in _trained(workspace, n, tree) if wanted in (None, k)]
     if len({k for _, k in found}) > 1:
         listed = ", ".join(sorted({f"{k.namespace}/{k.name}" for _, k in found}))
-        raise WorkspaceError(f"Several models are trained: {listed}. Say whose {metric} is meant with --model.", 64)
+        raise WorkspaceError(f"Several models are trained: {listed}. Say whose {metric} is meant with --model.", USAGE)
     if not found:
-        raise WorkspaceError(f"Nothing trains {wanted or 'a model'} in {environment or 'any environment'}.", 3)
+        raise WorkspaceError(
+            f"Nothing trains {wanted or 'a model'} in {environment or 'any environment'}.", NOTHING_SELECTED
+        )
     return found[0]
 
 

@@ -42,6 +42,7 @@ from trueup.build.references import Reference
 from trueup.build.signing import Trusted
 from trueup.build.store import Store
 from trueup.build.verification import Report
+from trueup.exits import USAGE
 from trueup.load import trees
 from trueup.workspace import gathering, originating
 from trueup.workspace.gathering import Asked, Gathered
@@ -137,7 +138,7 @@ def verify(folder: Path, image: str, asked: Asked) -> tuple[Report, Verdict | No
         if not keys:
             raise WorkspaceError(
                 "No key says whose signature counts: name a public key with --key, or stand in a workspace whose Teams have `signingKeys`.",
-                64,
+                USAGE,
             )
         with tempfile.TemporaryDirectory() as scratch:
             report = verification.verify(references.parse(image), Store(Path(scratch)), keys)
@@ -162,7 +163,7 @@ def _told() -> Iterator[None]:
 def _consistent(asked: Asked) -> None:
     if asked.advisories is None and (asked.fail_on or asked.exceptions):
         raise WorkspaceError(
-            "--fail-on and --exceptions judge what --advisories tells: name OSV's files with it too.", 64
+            "--fail-on and --exceptions judge what --advisories tells: name OSV's files with it too.", USAGE
         )
 
 

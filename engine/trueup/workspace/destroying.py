@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from trueup.apply.outcome import Event as Progress
 from trueup.apply.outcome import StackResult
+from trueup.exits import DENIED
 from trueup.load.trees import Tree, WorkingTree, revision
 from trueup.plan.recorded import Recorded
 from trueup.record.events import DONE, Event, EventKind
@@ -23,7 +24,6 @@ from trueup.workspace.planning import by_key, catalog_of, last_applied, validate
 from trueup_stacks.core.resources import Address, StackId
 
 LAYERS = ("serving", "model", "data", "foundation")
-DENIED = 7
 
 
 @dataclass(frozen=True)

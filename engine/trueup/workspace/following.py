@@ -10,6 +10,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trueup.exits import NOTHING_SELECTED
 from trueup.load import git, trees
 from trueup.load.trees import Revision
 from trueup.record import exchange
@@ -77,7 +78,7 @@ class Branch:
         wanted = self.revision or "base branch"
         raise WorkspaceError(
             f"Git has no {wanted} here that holds the workspace. Name what to follow with --revision, such as `--revision origin/main`.",
-            3,
+            NOTHING_SELECTED,
         )
 
     def _names(self) -> list[str]:

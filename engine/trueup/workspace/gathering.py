@@ -15,6 +15,7 @@ from trueup import tracking
 from trueup.build import locks, recipes
 from trueup.build.assembly import Recipe
 from trueup.build.locks import Lock
+from trueup.exits import NOTHING_SELECTED, USAGE
 from trueup.load import git, trees
 from trueup.load.trees import Revision, WorkingTree
 from trueup.observe.facts import facts
@@ -98,7 +99,7 @@ def _source(workspace: Workspace, asked: Asked) -> Source:
     if tree is None:
         raise WorkspaceError(
             f"Git has no revision {rev!r} here that holds the workspace: commit it first, or fetch it with `git fetch --unshallow`.",
-            3,
+            NOTHING_SELECTED,
         )
     written = (
         os.environ.get("SOURCE_DATE_EPOCH")
@@ -108,7 +109,7 @@ def _source(workspace: Workspace, asked: Asked) -> Source:
         created = int(written)
     except ValueError:
         raise WorkspaceError(
-            f"SOURCE_DATE_EPOCH is {written!r}: it has to be a number of seconds since 1970.", 64
+            f"SOURCE_DATE_EPOCH is {written!r}: it has to be a number of seconds since 1970.", USAGE
         ) from None
     return Source(working if dirty else tree, tree.commit, dirty, created)
 
@@ -122,12 +123,12 @@ def _catalog(workspace: Workspace, source: Source, environment: str) -> Catalog:
 
 def _document(catalog: Catalog, asked: Asked) -> Document:
     if asked.document.count("/") not in (1, 2):
-        raise WorkspaceError(f"{asked.document!r} names no document: write Model/NAME or Pipeline/NAME.", 64)
+        raise WorkspaceError(f"{asked.document!r} names no document: write Model/NAME or Pipeline/NAME.", USAGE)
     key = naming.chosen(asked.document, catalog.documents)
     if key.kind not in _BUILT:
         raise WorkspaceError(
             f"An image is built of a Model (its server) or of a Pipeline (its steps), not of {key}.",
-            64,
+            USAGE,
         )
     return catalog.documents[key]
 
@@ -196,7 +197,7 @@ def _version(workspace: Workspace, catalog: Catalog, document: Document, asked: 
         raise WorkspaceError(
             f"{document.key} has no version in {catalog.environment}: `trueup apply {catalog.environment}` trains or promotes one. "
             "Or name one of the registry with --model-version.",
-            3,
+            NOTHING_SELECTED,
         )
     return found
 
@@ -223,7 +224,7 @@ def _downloaded(
             ) from None
         raise WorkspaceError(
             f"The registry {uri} has no version {version} of {registered}. See `trueup status {catalog.environment}` for those in use.",
-            3,
+            NOTHING_SELECTED,
         ) from None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from trueup.exits import USAGE
 from trueup.load.trees import WorkingTree, named
 from trueup.validate.validation import documents
 from trueup.workspace.opening import Workspace, WorkspaceError
@@ -33,12 +34,14 @@ def govern(workspace: Workspace) -> Governed:
     """Writes the starter policies, advisory at first. Raises WorkspaceError where the file or a policy of that name is there."""
     path = workspace.folder / FILE
     if path.exists():
-        raise WorkspaceError(f"There is a {FILE} already. Move it away, or copy what you want by hand.", 64)
+        raise WorkspaceError(f"There is a {FILE} already. Move it away, or copy what you want by hand.", USAGE)
     found = by_key(documents(WorkingTree(workspace.repository, workspace.prefix)))
     there = {key.name for key in found if key.kind == "Policy"}
     policies = dict(_starters())
     if taken := sorted(there & policies.keys()):
-        raise WorkspaceError(f"There is a Policy {taken[0]!r} already. Rename it, or copy what you want by hand.", 64)
+        raise WorkspaceError(
+            f"There is a Policy {taken[0]!r} already. Rename it, or copy what you want by hand.", USAGE
+        )
     path.write_text(_HEAD + "---\n".join(map(_advisory, policies.values())), encoding="utf-8")
     return Governed(named(workspace.prefix, FILE), tuple(policies))
 

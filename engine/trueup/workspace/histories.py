@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from trueup.exits import NOTHING_SELECTED
 from trueup.record import history
 from trueup.record.events import Entry, EventKind
 from trueup.record.findings import Change
@@ -66,7 +67,7 @@ def documents(workspace: Workspace, text: str, environment: str = "") -> list[Ke
         return found
     close = nearest(text, [k.name for k in known])
     hint = f" Did you mean {close}?" if close else ""
-    raise WorkspaceError(f"The ledger knows no model and no endpoint {text!r}.{hint}", naming.NOTHING_SELECTED)
+    raise WorkspaceError(f"The ledger knows no model and no endpoint {text!r}.{hint}", NOTHING_SELECTED)
 
 
 def _moments(workspace: Workspace, key: Key, environment: str, entries: list[Entry]) -> Iterator[Moment]:

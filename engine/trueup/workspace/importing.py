@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from trueup.apply.checkpoints import StateResource
+from trueup.exits import INVALID, NOTHING_SELECTED
 from trueup.load.trees import WorkingTree
 from trueup.plan.recorded import RecordedResource
 from trueup.record import outcomes
@@ -24,7 +25,6 @@ from trueup_specs.core.diagnostics import nearest
 from trueup_specs.core.references import Key
 from trueup_stacks.core.resources import Address, Output, Resource, Secret, Value, encode, outputs_of
 
-NOTHING_SELECTED, INVALID = 3, 4
 NATIVE = "trueup:"
 IMPORTED = "imported"
 """In the place of a digest: no desired resource has it, so that the next plan compares."""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from trueup.exits import NO_TOKEN, UNREACHED
 from trueup.forge import surroundings
 from trueup.forge.surroundings import MissingToken, Surroundings, UnknownForge
 from trueup.forge.values import Forge, ForgeError, PullRequest, Unavailable
@@ -13,7 +14,6 @@ from trueup.load import git
 from trueup.workspace import pulling
 from trueup.workspace.opening import Workspace, WorkspaceError
 
-NO_TOKEN, UNREACHED = 12, 13
 REMOTE = "origin"
 
 

@@ -13,12 +13,13 @@ from pathlib import Path
 from trueup.apply import locks
 from trueup.apply.backend import BackendError
 from trueup.apply.locks import Lock, LockedError
+from trueup.exits import NOTHING_SELECTED
 from trueup.load.trees import Tree
 from trueup.resolve import environments
 from trueup.validate.validation import documents
 from trueup.workspace.drivers import backend_of
 from trueup.workspace.opening import Workspace, WorkspaceError
-from trueup.workspace.planning import NOTHING_SELECTED, by_key, last_applied
+from trueup.workspace.planning import by_key, last_applied
 from trueup_specs.kinds.environment.spec import EnvironmentSpec
 from trueup_stacks.core.resources import StackId
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from trueup.exits import NOTHING_SELECTED
 from trueup.plan.recorded import Recorded
 from trueup.run import folders, local, requests
 from trueup.workspace.opening import Workspace, WorkspaceError
@@ -13,7 +14,6 @@ from trueup_specs.core.diagnostics import nearest
 from trueup_specs.core.references import Key
 
 Source = Callable[[], Iterable[str]]
-NOTHING_SELECTED = 3
 
 
 def lines(workspace: Workspace, recorded: Recorded, environment: str, name: str) -> Iterator[str]:

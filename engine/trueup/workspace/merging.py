@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from trueup.approve.reviews import Found, Merge
+from trueup.exits import DENIED, NOTHING_SELECTED, STALE, UNREACHED, USAGE
 from trueup.forge.values import Forge, ForgeError
 from trueup.load import git, trees
 from trueup.record import exchange
@@ -21,7 +22,6 @@ from trueup.workspace.joining import Joined
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup.workspace.planning import Prepared, by_key
 
-NOTHING_SELECTED, STALE, DENIED, UNREACHED = 3, 5, 7, 13
 SEARCHED = 50
 """Commits of the base branch that are asked for the ledger's anchor, newest first: an apply anchors it at the tip of its time."""
 
@@ -90,7 +90,7 @@ def told_anchor(workspace: Workspace) -> Anchor:
 def given_anchor(workspace: Workspace, commit: str) -> Anchor:
     """An anchor that somebody kept: the full id of an entry. Its number is told where the entry is still here."""
     if not re.fullmatch(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", commit):
-        raise WorkspaceError(f"{commit!r} is no full id of an entry: 40 or 64 hexadecimal digits.", 64)
+        raise WorkspaceError(f"{commit!r} is no full id of an entry: 40 or 64 hexadecimal digits.", USAGE)
     try:
         return Anchor(commit, workspace.ledger.entry(commit).sequence, workspace.ledger.ref)
     except LedgerError:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from trueup.exits import NOTHING_SELECTED, USAGE
 from trueup.load.trees import WorkingTree
 from trueup.validate.validation import validate
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup_specs.core.diagnostics import nearest
 from trueup_specs.core.references import Key
-
-NOTHING_SELECTED = 3
 
 
 def key_in(workspace: Workspace, text: str, environment: str = "") -> Key:
@@ -20,7 +19,7 @@ def key_in(workspace: Workspace, text: str, environment: str = "") -> Key:
     """
     if text.count("/") not in (1, 2):
         raise WorkspaceError(
-            f"{text!r} names no document: write KIND/NAME or KIND/NAMESPACE/NAME, such as Model/risk.", 64
+            f"{text!r} names no document: write KIND/NAME or KIND/NAMESPACE/NAME, such as Model/risk.", USAGE
         )
     return chosen(text, {*written(workspace), *recorded(workspace, environment)})
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from trueup import places
+from trueup.exits import NOTHING_SELECTED
 from trueup.load import workspaces
 from trueup.record.ledger import Ledger
 
@@ -52,13 +53,13 @@ def open_workspace(folder: Path) -> Workspace:
     if found is None:
         raise WorkspaceError(
             f"There is no trueup.yaml in {folder.resolve()} or above it. Go to a workspace, or make one here with `trueup init`.",
-            3,
+            NOTHING_SELECTED,
         )
     repository = workspaces.repository_of(found)
     if repository is None:
         raise WorkspaceError(
             f"The workspace {found} is in no Git repository. Run `git init` and commit the specs: Git is where Trueup "
             "reads what should be and records what it did.",
-            3,
+            NOTHING_SELECTED,
         )
     return Workspace(found, repository, workspaces.name_of(found))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trueup import places
+from trueup.exits import NOTHING_SELECTED
 from trueup.observe.live import Sight, look
 from trueup.plan.recorded import Recorded, RecordedResource
 from trueup.plan.values import PropertyChange
@@ -222,7 +223,9 @@ def pin(workspace: Workspace, environment: str, commit: str, why: str) -> Entry:
 def lift(workspace: Workspace, environment: str, commit: str) -> Entry:
     """Lifts a pin because someone asked. Raises WorkspaceError where there is none: nothing would change."""
     if workspace.ledger.recorded(environment, namespaces=frozenset()).pins.get(environment) is None:
-        raise WorkspaceError(f"No rollback pins {environment}, so there is nothing to lift. Nothing was done.", 3)
+        raise WorkspaceError(
+            f"No rollback pins {environment}, so there is nothing to lift. Nothing was done.", NOTHING_SELECTED
+        )
     return unpin(workspace, environment, commit)
 
 

@@ -16,6 +16,7 @@ from trueup.approve.coverage import Covered
 from trueup.approve.glass import Broken
 from trueup.approve.requirements import Ownership
 from trueup.approve.reviews import Found
+from trueup.exits import DENIED, NOTHING_SELECTED
 from trueup.load import git, trees
 from trueup.plan.recorded import Recorded
 from trueup.plan.values import Action, Verdict
@@ -27,8 +28,6 @@ from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup.workspace.planning import Prepared, by_key, catalog_of, last_applied, teams_in, validated
 from trueup_specs.kinds.team.spec import TeamSpec
 from trueup_stacks.core.resources import StackId
-
-INVALID, DENIED = 4, 7
 
 
 @dataclass(frozen=True)
@@ -210,7 +209,8 @@ def check_job(workspace: Workspace, environment: str, revision: str) -> None:
     tree = trees.revision(workspace.repository, revision, workspace.prefix)
     if tree is None:
         raise WorkspaceError(
-            f"Git has no revision {revision!r} here that holds the workspace. Fetch it: `git fetch --unshallow`.", 3
+            f"Git has no revision {revision!r} here that holds the workspace. Fetch it: `git fetch --unshallow`.",
+            NOTHING_SELECTED,
         )
     catalog = catalog_of(workspace, by_key(validated(tree)), environment)
     try:

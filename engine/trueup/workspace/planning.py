@@ -9,6 +9,7 @@ from typing import Any
 
 from trueup.approve import policies, requirements
 from trueup.compile.compilation import Compilation, compile_catalog
+from trueup.exits import NOTHING_SELECTED
 from trueup.load.parts import Part
 from trueup.load.trees import Tree, WorkingTree, revision
 from trueup.observe import cursors, soaking
@@ -31,9 +32,6 @@ from trueup_specs.core.diagnostics import Diagnostic, failed, nearest
 from trueup_specs.core.envelope import Document
 from trueup_specs.core.references import Key
 from trueup_specs.kinds.team.spec import TeamSpec
-
-INVALID = 4
-NOTHING_SELECTED = 3
 
 
 @dataclass(frozen=True)

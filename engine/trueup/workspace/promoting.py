@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from trueup.exits import DENIED, INVALID, NOTHING_SELECTED
 from trueup.load.trees import Tree, WorkingTree, named
 from trueup.plan.recorded import Recorded
 from trueup.record import accepted
@@ -24,8 +25,6 @@ from trueup_specs.core.envelope import Document, seconds
 from trueup_specs.core.references import Key
 from trueup_specs.kinds.model.spec import ModelSpec
 from trueup_specs.kinds.overlay.spec import OverlaySpec
-
-NOTHING_SELECTED, INVALID, DENIED = 3, 4, 7
 
 
 @dataclass(frozen=True, slots=True)

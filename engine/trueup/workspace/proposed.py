@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from trueup.approve.reviews import Found, Merge
+from trueup.exits import NOTHING_SELECTED
 from trueup.forge.values import Forge
 from trueup.load import git, trees
 from trueup.load.trees import Tree
@@ -21,8 +22,6 @@ from trueup.workspace.narrowing import prepare_narrowly
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup.workspace.planning import InvalidSpecs, Prepared, by_key
 from trueup_specs.core.diagnostics import Diagnostic, failed
-
-NOTHING_SELECTED = 3
 
 
 @dataclass(frozen=True)

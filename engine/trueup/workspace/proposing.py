@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from trueup.exits import DENIED, NOTHING_SELECTED
 from trueup.forge.values import Forge, PullRequest
 from trueup.load import git
 from trueup.workspace.beginning import AUTHOR
@@ -40,7 +41,7 @@ def commit(workspace: Workspace, base: str, title: str, body: str, files: Mappin
         )
         tree = git.run(repository, "write-tree", variables=index).decode().strip()
     if tree == git.run(repository, "rev-parse", f"{base}^{{tree}}").decode().strip():
-        raise WorkspaceError("There is nothing to propose: the base branch already says this.", 3)
+        raise WorkspaceError("There is nothing to propose: the base branch already says this.", NOTHING_SELECTED)
     return commit_tree(workspace, tree, base, f"{title}\n\n{body}\n")
 
 
@@ -92,13 +93,15 @@ def push(workspace: Workspace, remote: str, made: str, branch: str) -> None:
     if now and now != mine.decode().strip() and not _trueups(workspace, remote, ref, now):
         raise WorkspaceError(
             f"The branch {branch} of {remote} has commits of somebody else, and is left as it is. Merge it, or delete it, and try again.",
-            7,
+            DENIED,
         )
     lease = f"--force-with-lease={ref}:{now}"
     done = git.attempt(repository, "push", "--porcelain", "--no-verify", lease, "--", remote, f"{made}:{ref}")
     if done.returncode:
         said = (done.stdout + done.stderr).decode("utf-8", "replace").strip()
-        raise WorkspaceError(f"{remote} refuses the branch {branch}: {said}. The token needs to write the contents.", 7)
+        raise WorkspaceError(
+            f"{remote} refuses the branch {branch}: {said}. The token needs to write the contents.", DENIED
+        )
     git.run(repository, "update-ref", f"refs/trueup/proposed/{branch}", made)
 
 

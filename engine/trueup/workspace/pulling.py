@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 
+from trueup.exits import NOTHING_SELECTED, USAGE
 from trueup.load import git
 from trueup.workspace.opening import Workspace, WorkspaceError
 
-NOTHING_SELECTED = 3
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _NAME = re.compile(r"(?!-)(?!.*\.\.)(?!.*@\{)[^\s~^:?*\[\\\x00-\x1f\x7f]+(?<!\.lock)(?<![/.])")
 """A branch's name, as Git allows it and without its revision syntax."""
@@ -23,7 +23,7 @@ ANY_REQUEST = "refs/pull/{}/head"
 def branch(workspace: Workspace, remote: str, name: str) -> str:
     """The commit at the tip of a remote's branch, with its history here. Raises WorkspaceError where there is none."""
     if not _NAME.fullmatch(name):
-        raise WorkspaceError(f"{name!r} is no name of a branch.", 64)
+        raise WorkspaceError(f"{name!r} is no name of a branch.", USAGE)
     kept = f"refs/trueup/pulled/{name}"
     return _fetched(workspace, remote, f"refs/heads/{name}", kept, f"the branch {name!r}")
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from trueup.apply import materials
+from trueup.exits import INVALID, NOTHING_SELECTED
 from trueup.load.trees import Tree, WorkingTree
 from trueup.record.events import DONE, Event, EventKind, Subject
 from trueup.run import folders, local, processes, requests
@@ -21,7 +22,7 @@ from trueup.run.states import RunStatus
 from trueup.workspace import naming
 from trueup.workspace.drivers import resolver_of, states_of
 from trueup.workspace.opening import Workspace, WorkspaceError
-from trueup.workspace.planning import INVALID, Prepared, prepare
+from trueup.workspace.planning import Prepared, prepare
 from trueup_specs.core.references import Key
 from trueup_stacks.core.resources import Address, Output, Resource, Secret, Value
 
@@ -68,7 +69,8 @@ def _resource(prepared: Prepared, key: Key) -> Resource:
         if resource.origin == key and resource.address.type == RUN:
             return resource
     raise WorkspaceError(
-        f"{environment} does not train {key}: it takes a promoted version. See `train.in` and `promotion.path`.", 3
+        f"{environment} does not train {key}: it takes a promoted version. See `train.in` and `promotion.path`.",
+        NOTHING_SELECTED,
     )
 
 
@@ -187,7 +189,7 @@ def cancel(workspace: Workspace, start: str) -> str:
     found = [s for s in local.runs(workspace.home) if s.fingerprint.startswith(start)]
     if len(found) != 1:
         what = f"{len(found)} runs begin with" if found else "no run begins with"
-        raise WorkspaceError(f"On this machine {what} {start!r}. `trueup runs` lists them.", 3)
+        raise WorkspaceError(f"On this machine {what} {start!r}. `trueup runs` lists them.", NOTHING_SELECTED)
     mark = found[0].fingerprint[:12]
     if local.cancel(workspace.home, found[0].fingerprint):
         return f"Asked the run {mark} of {found[0].pipeline} to end."

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from trueup.exits import NOTHING_SELECTED
 from trueup.workspace.opening import WorkspaceError
 from trueup_specs.core import schemas
 from trueup_specs.core.diagnostics import nearest
 from trueup_specs.kinds import KINDS
-
-NOTHING_SELECTED = 3
 
 
 def schema(kind: str = "") -> Any:

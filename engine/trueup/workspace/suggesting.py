@@ -10,6 +10,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from trueup.exits import INVALID, NOTHING_SELECTED, UNREACHED
 from trueup.forge.values import ForgeError, PullRequest
 from trueup.load import git, trees
 from trueup.load.trees import named
@@ -28,7 +29,6 @@ from trueup.workspace.planning import by_key
 from trueup.workspace.promoting import Choice
 from trueup_specs.kinds.model.spec import ModelSpec
 
-NOTHING_SELECTED, INVALID = 3, 4
 MOST_COMMITS = 50
 
 
@@ -38,7 +38,7 @@ def joined_or_refused(workspace: Workspace, remote: str = joining.REMOTE) -> Joi
     if found is None:
         raise WorkspaceError(
             "No forge is named to open a pull request at: set TRUEUP_FORGE, TRUEUP_FORGE_URL and TRUEUP_FORGE_TOKEN.",
-            joining.UNREACHED,
+            UNREACHED,
         )
     return found
 
@@ -130,7 +130,7 @@ def _published(workspace: Workspace, joined: Joined, base: str, made: str, propo
         return proposing.publish(workspace, joined.forge, joined.remote, base, made, proposal)
     except ForgeError as error:
         raise WorkspaceError(
-            f"The branch {proposal.branch} is pushed, and the pull request is not opened: {error}", joining.UNREACHED
+            f"The branch {proposal.branch} is pushed, and the pull request is not opened: {error}", UNREACHED
         ) from None
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from trueup import waiting
 from trueup.apply.locks import LockedError
 from trueup.apply.outcome import Event, StackResult
 from trueup_stacks.core.resources import Address, Output, Secret, Stack, StackId, outputs_of
@@ -114,7 +115,7 @@ def _ended(
     """The stacks that ended next. Ctrl-C meanwhile is passed on, and what has begun still ends and is recorded."""
     while True:
         try:
-            return wait(running, return_when=FIRST_COMPLETED).done
+            return waiting.first_ended(running)
         except KeyboardInterrupt:
             driver.interrupt()
             for stack in running.values():

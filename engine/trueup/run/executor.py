@@ -8,10 +8,11 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from trueup import waiting
 from trueup.run import execution, folders, graph, results, states
 from trueup.run.execution import Ended
 from trueup.run.requests import RunRequest, Step
@@ -43,8 +44,7 @@ class Executor:
                     running[pool.submit(self._step, self.request.step(name))] = name
                 if not running:
                     break
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
+                for future in waiting.first_ended(running):
                     if future.result():
                         sorter.done(running[future])
                     del running[future]

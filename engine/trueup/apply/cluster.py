@@ -57,10 +57,11 @@ class Cluster:
         body: Any = None,
         content: str = "application/json",
         query: Mapping[str, str] | None = None,
+        accept: str = "application/json",
     ) -> Any:
         """The answer's JSON. Raises ClusterError."""
         url = f"{self.host}{path}" + (f"?{urlencode(query)}" if query else "")
-        headers = {**self.authorization, "Accept": "application/json", "Content-Type": content}
+        headers = {**self.authorization, "Accept": accept, "Content-Type": content}
         data = None if body is None else json.dumps(body)
         try:
             answer = self.pool.request(method, url, body=data, headers=headers, timeout=TIMEOUT, retries=1)

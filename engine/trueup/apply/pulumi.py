@@ -24,6 +24,8 @@ from trueup.apply.events import Transcript, clean
 from trueup.apply.locks import Lock
 from trueup.apply.outcome import Event, StackPreview, StackResult, ignore
 from trueup.apply.recovery import Recovered
+from trueup.provider import journal
+from trueup.provider.journal import Creation
 from trueup_stacks.core.resources import Address, Resource, Secret, Stack, StackId
 from trueup_stacks.sdk import is_native
 
@@ -199,10 +201,17 @@ class Driver:
             found += recovery.repair(folder, self.project, stack)
             self._unlock(stack, recovery.locks_in(folder, self.project, stack), lock)
         state = self._stacks.state(stack)
-        if state is None or not state.pending:
+        if state is None:
+            return found
+        lost = self._lost(stack, state)
+        if not state.pending and not lost:
             return found
         adopt = _adopting(self.home)
-        return found + recovery.settle(stack, self._stacks, operation.desired, adopt, _identity)
+        return found + recovery.settle(stack, self._stacks, operation.desired, adopt, _identity, lost)
+
+    def _lost(self, stack: StackId, state: checkpoints.Checkpoint) -> list[Creation]:
+        """What the native provider began to create and the state does not have; what it has is dropped from the provider's journal."""
+        return recovery.unrecorded(journal.left(self.home, self.project, str(stack)), state, _identity)
 
     def _unlock(self, stack: StackId, held: list[recovery.Held], lock: Lock) -> None:
         if held:
@@ -214,6 +223,7 @@ class Driver:
         self, stack: StackId, done: Completed, transcript: Transcript, values: _Values, recovered: Recovered
     ) -> StackResult:
         state = self.state(stack) or checkpoints.Checkpoint()
+        self._lost(stack, state)
         live = state.by_address()
         not_ready = {a: values.mask("; ".join(r.init_errors)) for a, r in live.items() if r.init_errors}
         errors = transcript.errors(lambda a: a not in not_ready)

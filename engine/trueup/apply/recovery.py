@@ -21,11 +21,15 @@ import psutil
 
 from trueup.apply import checkpoints, processes
 from trueup.apply.locks import LockedError, Record
-from trueup.provider.component import ComponentError
+from trueup.provider import journal
+from trueup.provider.catalogue import PACKAGE
+from trueup.provider.component import MASK, ComponentError
+from trueup.provider.journal import Creation
 from trueup_stacks.core.resources import Address, StackId
 
 LOCKED = re.compile(r"created by (?P<user>.*)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<since>\S+)")
 BUSY = ("the stack is currently locked by", "Another update is currently in progress")
+PROVIDER = f"pulumi:providers:{PACKAGE}"
 OLD_SECONDS = 600.0
 """A scratch file of Pulumi's this old belongs to no write that goes on."""
 
@@ -157,8 +161,32 @@ def require_stale(stack: StackId, held: Iterable[Held], left: Record | None) -> 
         )
 
 
-def settle(stack: StackId, state: Exporter, desired: Desired | None, adopt: Adopt, identity: Identity) -> Recovered:
-    """Settles the pending operations in a stack's state. `desired` is what the next operation wants; None when it wants to change nothing.
+def unrecorded(begun: Iterable[Creation], state: checkpoints.Checkpoint, identity: Identity) -> list[Creation]:
+    """The creations that the provider began and a state does not have; the others are dropped from the provider's journal."""
+    there: dict[str, list[Mapping[str, Any]]] = {}
+    for resource in state.resources:
+        there.setdefault(resource.urn, []).append(resource.inputs)
+    lost = []
+    for creation in begun:
+        names = identity(checkpoints.address_of(creation.urn).type) or ()
+        if any(not _other(inputs, creation.inputs, names) for inputs in there.get(creation.urn, ())):
+            journal.drop(creation)
+        else:
+            lost.append(creation)
+    return lost
+
+
+def settle(
+    stack: StackId,
+    state: Exporter,
+    desired: Desired | None,
+    adopt: Adopt,
+    identity: Identity,
+    lost: Iterable[Creation] = (),
+) -> Recovered:
+    """Settles the pending operations in a stack's state, and the creations that it has `lost` (`unrecorded`).
+
+    `desired` is what the next operation wants; None when it wants to change nothing.
 
     A pending creation of what is still wanted is dropped: the next creation adopts what it made. A native one of what is no longer
     wanted is finished instead, so that it is in the state and can be deleted; so is one that has another identity than what is wanted
@@ -167,17 +195,14 @@ def settle(stack: StackId, state: Exporter, desired: Desired | None, adopt: Adop
     exported = state.export(stack)
     deployment: Json = (exported or {}).get("deployment") or {}
     pending = deployment.get("pending_operations") or []
-    if exported is None or not pending or desired is None:
-        return Recovered(refresh=bool(pending))
-    creations = [p for p in pending if _is_creation(p)]
-    plain = (
-        _plain_inputs(state.export(stack, secrets=True))
-        if any(identity(_type(p)) is not None for p in creations)
-        else {}
-    )
+    begun = {c.urn: c for c in lost if c.urn not in {p["resource"]["urn"] for p in pending}}
+    if exported is None or desired is None or not (pending or begun):
+        return Recovered(refresh=bool(pending or begun))
+    operations = [*pending, *(_operation(c, deployment) for c in begun.values())]
+    plain = _plain_inputs(state, stack, pending, identity) | {urn: c.inputs for urn, c in begun.items()}
     present = {r["urn"] for r in deployment.get("resources") or ()}
     orphans, notes = [], []
-    for operation in creations:
+    for operation in filter(_is_creation, operations):
         urn = operation["resource"]["urn"]
         inputs, names = plain.get(urn, {}), identity(_type(operation))
         wanted = desired.get(checkpoints.address_of(urn))
@@ -188,14 +213,32 @@ def settle(stack: StackId, state: Exporter, desired: Desired | None, adopt: Adop
             notes.append(_left_over(operation, "its provider cannot say"))
         else:
             notes.append(_adopt(operation, deployment, inputs, adopt, replacing=urn in present))
-    others = [p for p in pending if p not in orphans]
     notes += [
         f"{_name(p)}: what had begun ({p['type']}) was not recorded as ended and is compared with reality."
-        for p in others
+        for p in operations
+        if p not in orphans
     ]
-    deployment.pop("pending_operations")
+    deployment.pop("pending_operations", None)
     state.load(stack, exported)
+    for urn in begun.keys() & {o["resource"]["urn"] for o in orphans}:
+        journal.drop(begun[urn])
     return Recovered(tuple(notes), refresh=True)
+
+
+def _operation(creation: Creation, deployment: Json) -> Json:
+    """A lost creation as Pulumi writes one that is pending."""
+    resources = deployment.get("resources") or []
+    providers = [f"{r['urn']}::{r['id']}" for r in resources if r["type"] == PROVIDER and not r.get("delete")]
+    stacks = [r["urn"] for r in resources if r["type"] == "pulumi:pulumi:Stack"]
+    resource = {
+        "urn": creation.urn,
+        "custom": True,
+        "type": checkpoints.address_of(creation.urn).type,
+        "inputs": dict(creation.inputs),
+        **({"parent": stacks[0]} if stacks else {}),
+        "provider": providers[0] if providers else "",
+    }
+    return {"type": "creating", "resource": resource}
 
 
 def _is_creation(operation: Json) -> bool:
@@ -210,7 +253,7 @@ def _is_creation(operation: Json) -> bool:
 def _other(wanted: Mapping[str, Any], begun: Mapping[str, Any], identity: Iterable[str]) -> bool:
     """Whether what is wanted is surely another thing than the one begun: only plain values prove it, not what is known later."""
     known = {n: wanted.get(n) for n in identity if isinstance(wanted.get(n), str | int | float | None)}
-    return any(value != begun.get(name) for name, value in known.items())
+    return any(value != begun.get(name) for name, value in known.items() if begun.get(name) != MASK)
 
 
 def _adopt(operation: Json, deployment: Json, inputs: Mapping[str, Any], adopt: Adopt, replacing: bool) -> str:
@@ -219,6 +262,8 @@ def _adopt(operation: Json, deployment: Json, inputs: Mapping[str, Any], adopt: 
     Beside the one that it was `replacing` it is there as what Pulumi has still to delete.
     """
     resource = operation["resource"]
+    if not resource.get("provider"):
+        return _left_over(operation, "the state of its stack is gone")
     try:
         id = adopt(resource["urn"], inputs)
     except ComponentError as error:
@@ -246,10 +291,15 @@ def _type(operation: Json) -> str:
     return checkpoints.address_of(operation["resource"]["urn"]).type
 
 
-def _plain_inputs(exported: Json | None) -> dict[str, dict[str, Any]]:
-    """The inputs of pending operations by URN, secrets in clear; they go to the components and nowhere else."""
-    pending = ((exported or {}).get("deployment") or {}).get("pending_operations") or ()
-    return {p["resource"]["urn"]: _reveal(p["resource"].get("inputs") or {}) for p in pending}
+def _plain_inputs(
+    state: Exporter, stack: StackId, pending: Iterable[Json], identity: Identity
+) -> dict[str, Mapping[str, Any]]:
+    """The inputs of pending creations by URN, secrets in clear, where components need them; they go nowhere else."""
+    if not any(identity(_type(p)) is not None for p in pending if _is_creation(p)):
+        return {}
+    exported = state.export(stack, secrets=True)
+    operations = ((exported or {}).get("deployment") or {}).get("pending_operations") or ()
+    return {p["resource"]["urn"]: _reveal(p["resource"].get("inputs") or {}) for p in operations}
 
 
 def _reveal(value: Any) -> Any:

@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Protocol
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """Pulumi's sentinel of a value not known yet (`pulumi.runtime.rpc.UNKNOWN`), repeated here so that no one imports Pulumi for it."""
+MASK = "[secret]"
+"""Stands where a secret may not."""
 
 Properties = dict[str, Any]
 

@@ -24,10 +24,10 @@ from google.protobuf.empty_pb2 import Empty
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 from trueup import __version__
-from trueup.provider import differences
+from trueup.provider import differences, journal
 from trueup.provider.catalogue import PACKAGE, component
 from trueup.provider.component import Component, ComponentError, Context, Properties, State
-from trueup.provider.wire import Secrets, properties
+from trueup.provider.wire import Secrets, masked, properties
 
 THREADS = 64
 """As many operations at once: runs and servers wait for minutes, and must not hold up the rest."""
@@ -99,7 +99,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             if request.preview:
                 outputs = guard.component.preview(inputs, None)
                 return provider_pb2.CreateResponse(properties=guard.marked(outputs))
-            state = guard.component.create(guard.context, inputs)
+            with journal.creation(self.home, request.urn, masked(request.properties)):
+                state = guard.component.create(guard.context, inputs)
             guard.require_ready(state)
             return provider_pb2.CreateResponse(id=state.id, properties=guard.marked(state.outputs))
 

@@ -14,11 +14,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 from google.protobuf.struct_pb2 import ListValue, NullValue, Struct, Value
 
-from trueup.provider.component import UNKNOWN, Properties
+from trueup.provider.component import MASK, UNKNOWN, Properties
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET = "1b47061264138c4ac30d75fd1eb44270"
-MASK = "[secret]"
 
 
 def plain(value: Value) -> Any:
@@ -38,6 +37,17 @@ def plain(value: Value) -> Any:
 def properties(struct: Struct) -> Properties:
     """A wire map as JSON."""
     return {k: plain(v) for k, v in struct.fields.items()}
+
+
+def masked(value: Any) -> Any:
+    """A wire value, or a map of them, as JSON with every secret masked."""
+    if isinstance(value, Struct):
+        return {k: masked(v) for k, v in value.fields.items()}
+    if value.HasField("list_value"):
+        return [masked(v) for v in value.list_value.values]
+    if value.HasField("struct_value"):
+        return MASK if secret_of(value) is not None else masked(value.struct_value)
+    return plain(value)
 
 
 def secret_of(value: Value) -> Value | None:

@@ -17,6 +17,7 @@ import pytest
 import trueup_test_apply as apply
 
 from trueup.apply import checkpoints, processes, recovery
+from trueup.provider import journal
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200 if os.environ.get("TRUEUP_SOAK") else 900)]
 
@@ -25,11 +26,11 @@ SEED = int(os.environ.get("TRUEUP_SEED", "0")) or random.SystemRandom().randrang
 NAMES = ("a", "b", "c", "d", "e", "f")
 
 
-def begin(home: Path, cli: Path, wanted: apply.Wanted, kill: str = "") -> subprocess.Popen[str]:
+def begin(home: Path, cli: Path, wanted: apply.Wanted, kill: str = "", outlived: bool = False) -> subprocess.Popen[str]:
     script = str(Path(apply.__file__))
     return subprocess.Popen(
         [sys.executable, script, str(home), str(cli), json.dumps(wanted)],
-        env={**os.environ, "TRUEUP_TEST_KILL": kill},
+        env={**os.environ, "TRUEUP_TEST_KILL": kill, "TRUEUP_TEST_OUTLIVED": "yes" if outlived else ""},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -135,6 +136,63 @@ def test_a_kill_within_a_creation_of_another_identity_leaves_nothing_behind(
     result = up(home, pulumi_cli, KEYED["second"])
     assert result.ok, result.error
     require_converged(home, pulumi_cli, KEYED["second"], moment)
+
+
+def wait_for_the_end(home: Path) -> None:
+    end = time.monotonic() + 60
+    while [p for p in psutil.process_iter() if _of(p, home)]:
+        assert time.monotonic() < end, "the Pulumi CLI goes on without its driver"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def lasting(pulumi_cli: Path, tmp_path: Path) -> Path:
+    """The CLI, which does not end when nobody reads any more what it says of an update."""
+    script = tmp_path / "pulumi"
+    script.write_text(f"""#!/bin/sh
+case " $* " in *" up "*) exec {pulumi_cli} "$@" > {tmp_path}/said 2>&1;; esac
+exec {pulumi_cli} "$@"
+""")
+    script.chmod(0o755)
+    return script
+
+
+def noted(home: Path) -> list[str]:
+    """The creations in the provider's journal, by name."""
+    return [c.urn.split("::")[-1] for c in journal.left(home, "demo", str(apply.STACK))]
+
+
+@pytest.mark.parametrize(("moment", "then"), [("before", "first"), ("after", "second"), ("after", "nothing")])
+def test_what_pulumi_forgets_when_only_the_apply_is_killed_is_not_left_behind(
+    home: Path, pulumi_cli: Path, lasting: Path, moment: str, then: str
+) -> None:
+    killed = begin(home, lasting, KEYED["first"], f"{moment}:create:1", outlived=True)
+    killed.communicate(timeout=300)
+    assert killed.returncode == -signal.SIGKILL
+    wait_for_the_end(home)
+    state = apply.driver_of(home, pulumi_cli).state(apply.STACK)
+    assert state is not None and not state.resources and not state.pending, "Pulumi has forgotten what had begun"
+    assert len(real(home)) == (moment == "after") and noted(home) == ["b"]
+    wanted = KEYED.get(then, {})
+    result = up(home, pulumi_cli, wanted)
+    assert result.ok, result.error
+    require_converged(home, pulumi_cli, wanted, f"{moment}, then {then}")
+    assert not noted(home)
+
+
+def test_a_replacement_that_pulumi_forgets_leaves_neither_thing_behind(
+    home: Path, pulumi_cli: Path, lasting: Path
+) -> None:
+    assert up(home, pulumi_cli, KEYED["first"]).ok
+    assert not noted(home)
+    killed = begin(home, lasting, KEYED["second"], "after:create:1", outlived=True)
+    killed.communicate(timeout=300)
+    wait_for_the_end(home)
+    assert {i["key"] for i in real(home)["b"]} == {"second"} and noted(home) == ["b"]
+    result = up(home, pulumi_cli, KEYED["third"])
+    assert result.ok, result.error
+    require_converged(home, pulumi_cli, KEYED["third"], "a forgotten replacement")
+    assert not noted(home)
 
 
 def version(chance: random.Random) -> apply.Wanted:

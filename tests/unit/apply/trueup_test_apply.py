@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import trueup_test_things
 
-from trueup.apply import backend
+from trueup.apply import backend, command
 from trueup.apply.outcome import Event
 from trueup.apply.pulumi import Driver
 from trueup.provider import catalogue
@@ -51,6 +51,8 @@ def say(event: Event) -> None:
 
 
 if __name__ == "__main__":
+    if os.environ.get("TRUEUP_TEST_OUTLIVED"):
+        command._tied = tuple
     result = driver_of(Path(sys.argv[1]), Path(sys.argv[2])).up(stack_of(json.loads(sys.argv[3])), {}, no_secret, say)
     print(json.dumps({"ok": result.ok, "error": result.error}))
     sys.stdout.flush()

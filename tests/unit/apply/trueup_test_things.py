@@ -1,7 +1,7 @@
 """A real component over files, so that tests can see what is there: one JSON file for each thing, and a journal of all effects.
 
 Loaded by the tests and, in the kill tests, by the process that is killed. `TRUEUP_TEST_KILL=before:create:2` kills the apply
-and its Pulumi children before its second create takes effect.
+and its Pulumi children before its second create takes effect; with `TRUEUP_TEST_OUTLIVED` the children are left to see the end.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ def moment(when: str, effect: str) -> None:
         count = COUNTS[f"{when}:{effect}"]
     if asked == f"{when}:{effect}:{count}":
         # The children first: one that outlives the apply by a moment would still record what it sees of its end.
-        for child in psutil.Process().children(recursive=True):
-            child.kill()
+        if not os.environ.get("TRUEUP_TEST_OUTLIVED"):
+            for child in psutil.Process().children(recursive=True):
+                child.kill()
         os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(60)
 

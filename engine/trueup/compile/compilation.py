@@ -14,6 +14,8 @@ from trueup_specs.core.envelope import Document
 from trueup_specs.core.positions import Location
 from trueup_specs.core.references import Key
 from trueup_stacks.core.resources import Address, Resource, Stack, StackId
+from trueup_stacks.core.targets import Catalog as View
+from trueup_stacks.core.targets import KindSupport
 from trueup_stacks.targets import TARGETS
 
 COMPILER_VERSION = "2"
@@ -41,13 +43,29 @@ class Compilation:
 
 
 class _Emitted:
-    """The resources emitted so far (`trueup_stacks.core.targets.Compiled`)."""
+    """The resources emitted so far (`trueup_stacks.core.targets.Compiled`), as one place sees them: its own, and those that `around` it are
+    of no place. What is of no place sees those of all."""
 
-    def __init__(self) -> None:
+    def __init__(self, around: _Emitted | None = None) -> None:
         self.by_document: dict[Key, tuple[Resource, ...]] = {}
+        self._around = around
+        self._within: list[_Emitted] = []
+        if around is not None:
+            around._within.append(self)
 
     def resources_of(self, key: Key) -> tuple[Resource, ...]:
-        return self.by_document.get(key, ())
+        others = [self._around] if self._around is not None else self._within
+        return (*self.by_document.get(key, ()), *(r for e in others for r in e.by_document.get(key, ())))
+
+    def reached(self, key: Key) -> bool:
+        """Whether a document was to be emitted at all."""
+        return any(key in e.by_document for e in (self, *self._within))
+
+    def all(self) -> Iterator[Resource]:
+        """Every resource, also of the places within."""
+        for emitted in (self, *self._within):
+            for found in emitted.by_document.values():
+                yield from found
 
     def find(self, key: Key, type: str) -> Resource:
         for resource in self.resources_of(key):
@@ -61,36 +79,48 @@ def compile_catalog(catalog: Catalog) -> Compilation:
     target = TARGETS.get(catalog.settings.target)
     if target is None:
         return Compilation(diagnostics=(_no_target(catalog),))
+    places = target.places(catalog)
     emitted = _Emitted()
+    each = [(view, emitted if view is places.whole else _Emitted(emitted)) for view in places.each]
     diagnostics: list[Diagnostic] = []
     stopped: set[Key] = set()
     for kind, support in target.kinds.items():
-        if support.elsewhere and (number := len(tuple(catalog.of_kind(kind)))):
-            diagnostics.append(_elsewhere(kind, number, support.elsewhere, catalog))
-        omitted: dict[str, list[Document]] = {}
         for document in catalog.of_kind(kind):
-            if why := support.omits(document, catalog):
-                omitted.setdefault(why, []).append(document)
-                continue
-            diagnostics.extend(unhonoured(document, support, catalog))
-            if refusals := tuple(refused(document, support, catalog)):
-                diagnostics.extend(refusals)
+            if refusals := places.refusals.get(document.key):
+                diagnostics.extend(refused(document, refusals, catalog))
                 stopped.add(document.key)
-                continue
-            emitted.by_document[document.key] = tuple(support.emit(document, catalog, emitted))
-        for why, documents in omitted.items():
-            single = len(documents) == 1
-            diagnostics.append(
-                _omitted(documents[0], why, catalog) if single else _elsewhere(kind, len(documents), why, catalog)
-            )
+        for view, into in [(places.whole, emitted)] if support.once else each:
+            diagnostics.extend(_kind(kind, support, view, into, stopped))
     diagnostics.extend(_not_supported(catalog, frozenset(target.kinds)))
     diagnostics.extend(_unpromoted(catalog, emitted, stopped))
-    stacks = _stacks([r for found in emitted.by_document.values() for r in found])
+    stacks = _stacks(list(emitted.all()))
+    # Clusters that lack the same say the same.
+    said = tuple(dict.fromkeys(diagnostics))
     try:
         waves = _waves(stacks)
     except CycleError as cycle:
-        return Compilation(stacks, (), (*diagnostics, _cycle(catalog, cycle, stacks)))
-    return Compilation(stacks, waves, tuple(diagnostics))
+        return Compilation(stacks, (), (*said, _cycle(catalog, cycle, stacks)))
+    return Compilation(stacks, waves, said)
+
+
+def _kind(kind: str, support: KindSupport, view: View, emitted: _Emitted, stopped: set[Key]) -> Iterator[Diagnostic]:
+    """Emits the documents of a kind for one place, and says what stands against that."""
+    if support.elsewhere and (number := len(tuple(view.of_kind(kind)))):
+        yield _elsewhere(kind, number, support.elsewhere, view)
+    omitted: dict[str, list[Document]] = {}
+    for document in view.of_kind(kind):
+        if why := support.omits(document, view):
+            omitted.setdefault(why, []).append(document)
+            continue
+        yield from unhonoured(document, support, view)
+        if refusals := tuple(support.refuse(document, view)):
+            yield from refused(document, refusals, view)
+            stopped.add(document.key)
+        elif document.key not in stopped:
+            emitted.by_document[document.key] = tuple(support.emit(document, view, emitted))
+    for why, documents in omitted.items():
+        single = len(documents) == 1
+        yield _omitted(documents[0], why, view) if single else _elsewhere(kind, len(documents), why, view)
 
 
 def _stacks(resources: list[Resource]) -> dict[StackId, Stack]:
@@ -118,9 +148,10 @@ def _waves(stacks: Mapping[StackId, Stack]) -> tuple[tuple[StackId, ...], ...]:
     return tuple(waves)
 
 
-def _location(catalog: Catalog, key: Key) -> Location:
-    document = catalog.get(key)
-    return Location(document.source.file if document else "")
+def _environment(catalog: View) -> Location:
+    """The file of the environment's document."""
+    found = (d for d in catalog.of_kind("Environment") if d.key.name == catalog.environment)
+    return Location(next((d.source.file for d in found), ""))
 
 
 def _no_target(catalog: Catalog) -> Diagnostic:
@@ -130,7 +161,7 @@ def _no_target(catalog: Catalog) -> Diagnostic:
         "TRU2001",
         Severity.ERROR,
         f"Environment {catalog.environment!r} has the target {name!r}, which this version cannot compile for.",
-        _location(catalog, Key("Environment", "", catalog.environment)),
+        _environment(catalog),
         detail=f"Known targets: {known}.",
     )
 
@@ -149,17 +180,17 @@ def _not_supported(catalog: Catalog, kinds: frozenset[str]) -> Iterator[Diagnost
         )
 
 
-def _elsewhere(kind: str, number: int, reason: str, catalog: Catalog) -> Diagnostic:
+def _elsewhere(kind: str, number: int, reason: str, catalog: View) -> Diagnostic:
     documents = f"{number} document{'s' if number > 1 else ''} of kind {kind}"
     return Diagnostic(
         "TRU2007",
         Severity.NOTE,
         f"{documents} become nothing in environment {catalog.environment!r} (target {catalog.settings.target!r}): {reason}.",
-        _location(catalog, Key("Environment", "", catalog.environment)),
+        _environment(catalog),
     )
 
 
-def _omitted(document: Document, reason: str, catalog: Catalog) -> Diagnostic:
+def _omitted(document: Document, reason: str, catalog: View) -> Diagnostic:
     return Diagnostic(
         "TRU2008",
         Severity.NOTE,
@@ -170,11 +201,7 @@ def _omitted(document: Document, reason: str, catalog: Catalog) -> Diagnostic:
 
 def _unpromoted(catalog: Catalog, emitted: _Emitted, stopped: set[Key]) -> Iterator[Diagnostic]:
     for endpoint in catalog.of_kind("Endpoint"):
-        if (
-            endpoint.key not in stopped
-            and endpoint.key in emitted.by_document
-            and not emitted.resources_of(endpoint.key)
-        ):
+        if endpoint.key not in stopped and emitted.reached(endpoint.key) and not emitted.resources_of(endpoint.key):
             yield Diagnostic(
                 "TRU2003",
                 Severity.NOTE,
@@ -197,7 +224,7 @@ def _cycle(catalog: Catalog, cycle: CycleError, stacks: Mapping[StackId, Stack])
         "TRU2005",
         Severity.ERROR,
         f"Stacks depend on each other in a circle: {' → '.join(map(str, ring))}.",
-        _location(catalog, Key("Environment", "", catalog.environment)),
+        _environment(catalog),
         detail="; ".join(links),
         fix="Move one of the documents to the other namespace.",
     )

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import BaseModel
 
-from trueup.resolve.catalog import Catalog
 from trueup_specs.core.diagnostics import Diagnostic, Severity
 from trueup_specs.core.envelope import Document
 from trueup_specs.core.positions import Location
-from trueup_stacks.core.targets import KindSupport
+from trueup_stacks.core.targets import Catalog, KindSupport, Refusal
 
 
 def unhonoured(document: Document, support: KindSupport, catalog: Catalog) -> Iterator[Diagnostic]:
@@ -29,9 +28,9 @@ def unhonoured(document: Document, support: KindSupport, catalog: Catalog) -> It
             )
 
 
-def refused(document: Document, support: KindSupport, catalog: Catalog) -> Iterator[Diagnostic]:
+def refused(document: Document, refusals: Iterable[Refusal], catalog: Catalog) -> Iterator[Diagnostic]:
     """An error for each reason that the target cannot make anything of the document as it stands."""
-    for refusal in support.refuse(document, catalog):
+    for refusal in refusals:
         yield Diagnostic(
             "TRU2006",
             Severity.ERROR,

@@ -37,6 +37,8 @@ class Catalog:
     settings: EnvironmentSpec
     documents: Mapping[Key, Document]
     facts: Facts = field(default_factory=Facts)
+    cluster: str = ""
+    """Of the whole environment, none: what one cluster has of it is the target's to say (`Target.places`)."""
     _fingerprints: dict[Key, str] = field(default_factory=dict, repr=False)
 
     def of_kind(self, kind: str) -> Iterable[Document]:

@@ -13,21 +13,24 @@ from trueup_specs.core.references import Key
 
 @dataclass(frozen=True, slots=True, order=True)
 class StackId:
-    """A stack: what one environment, namespace and layer hold."""
+    """A stack: what one environment, namespace and layer hold; of an environment over several clusters, on one of them."""
 
     environment: str
     namespace: str
     layer: str
+    cluster: str = ""
+    """Empty for what stands on no cluster, and on the only one (or on the one that was the only one)."""
 
     def __str__(self) -> str:
-        """The Pulumi stack name, such as `dev.churn.model`."""
-        return f"{self.environment}.{self.namespace}.{self.layer}"
+        """The Pulumi stack name, such as `dev.churn.model` or `prod.churn.serving.frankfurt`."""
+        parts = (self.environment, self.namespace, self.layer, self.cluster)
+        return ".".join(part for part in parts if part)
 
     @classmethod
     def parse(cls, text: str) -> StackId:
         """The reverse of `str(stack)`. Names hold no dots."""
-        environment, namespace, layer = text.split(".")
-        return cls(environment, namespace, layer)
+        environment, namespace, layer, *cluster = text.split(".")
+        return cls(environment, namespace, layer, *cluster)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -54,6 +54,11 @@ class Catalog(Protocol):
     def environment(self) -> str: ...
 
     @property
+    def cluster(self) -> str:
+        """What the stacks of the cluster that is compiled for have at the end of their names; empty where there is no other."""
+        ...
+
+    @property
     def settings(self) -> EnvironmentSpec:
         """The environment's spec, with what it extends."""
         ...
@@ -147,6 +152,8 @@ def nothing(document: Document, catalog: Catalog, compiled: Compiled) -> Iterabl
     return ()
 
 
+    once: bool = False
+    """It becomes things of the environment, such as an alias in the registry: on no cluster, however many there are."""
 @dataclass(frozen=True, slots=True)
 class Target:
     """A platform. `kinds` is in the order of compilation: what is referred to comes first."""
@@ -154,12 +161,30 @@ class Target:
     name: str
     kinds: Mapping[str, KindSupport]
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the documents of an environment are compiled for."""
+
+    each: tuple[Catalog, ...]
+    """The catalog as each cluster has it; where there is but one place, the catalog itself."""
+    whole: Catalog
+    """The catalog for what stands on none of them (`KindSupport.once`)."""
+    refusals: Mapping[Key, tuple[Refusal, ...]] = field(default_factory=dict)
+    """Why a document cannot stand anywhere."""
+
+
+def one_place(catalog: Catalog) -> Places:
+    """The places of a target that has but one."""
+    return Places((catalog,), catalog)
+
+
 
 def stack_of(document: Document, catalog: Catalog, layer: str) -> StackId:
     """The stack of a document's resources."""
-    return StackId(catalog.environment, document.key.namespace or "workspace", layer)
+    return StackId(catalog.environment, document.key.namespace or "workspace", layer, catalog.cluster)
 
 
+    places: Callable[[Catalog], Places] = one_place
 def address_of(document: Document, catalog: Catalog, layer: str, type: str, suffix: str = "") -> Address:
     """The address of a document's resource: named like the document."""
     return Address(stack_of(document, catalog, layer), type, document.key.name + suffix)

@@ -49,7 +49,7 @@ def shared(document: Document, catalog: Catalog, token: str, name: str, properti
 
 def address(catalog: Catalog, namespace: str, token: str, name: str) -> Address:
     """The address in the foundation stack of a namespace of the specs."""
-    return Address(StackId(catalog.environment, namespace, naming.FOUNDATION), token, name)
+    return Address(StackId(catalog.environment, namespace, naming.FOUNDATION, catalog.cluster), token, name)
 
 
 def metadata(document: Document, catalog: Catalog, name: str) -> dict[str, Value]:

@@ -24,9 +24,9 @@ def refuse_gateway(document: Document, catalog: Catalog) -> Iterable[Refusal]:
     yield from components.needed(catalog, "gateway-api", "spec.listeners", "a gateway is made of the Gateway API")
     if naming.cluster(catalog).gateway is None:
         yield Refusal(
-            "Environment.spec.cluster.gateway",
+            f"Environment.{naming.where(catalog)}.gateway",
             f"environment {catalog.environment!r} does not say which GatewayClass gateways are of",
-            f"Write `gateway: {{className: …}}` in spec.cluster of Environment/{catalog.environment}; "
+            f"Write `gateway: {{className: …}}` in {naming.where(catalog)} of Environment/{catalog.environment}; "
             "`kubectl get gatewayclasses` lists them.",
         )
     ports = [listener.port or _PORT for listener in spec.listeners]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from trueup_specs.core.envelope import Document
 from trueup_specs.kinds.environment.cluster import Cluster
+from trueup_specs.kinds.environment.clusters import MemberCluster
 from trueup_stacks.core.resources import Address, Options, Resource, StackId, Value
 from trueup_stacks.core.targets import Catalog, address_of
 from trueup_stacks.kubernetes import tokens
@@ -22,6 +23,12 @@ def cluster(catalog: Catalog) -> Cluster:
     return catalog.settings.cluster or Cluster()
 
 
+def where(catalog: Catalog) -> str:
+    """The field of the environment that the cluster stands in, for messages."""
+    found = catalog.settings.cluster
+    return f"spec.clusters[{found.name}]" if isinstance(found, MemberCluster) else "spec.cluster"
+
+
 def namespace(document: Document, catalog: Catalog) -> str:
     """The cluster's namespace of a document."""
     return f"{cluster(catalog).namespace_prefix}{document.key.namespace}"
@@ -31,7 +38,7 @@ def home(namespace: str, catalog: Catalog) -> tuple[Address, ...]:
     """The Namespace of a namespace of the specs, which must be there first; nothing where the platform makes it."""
     if not cluster(catalog).namespaces.manage:
         return ()
-    return (Address(StackId(catalog.environment, namespace, FOUNDATION), tokens.NAMESPACE, namespace),)
+    return (Address(StackId(catalog.environment, namespace, FOUNDATION, catalog.cluster), tokens.NAMESPACE, namespace),)
 
 
 def selector(document: Document) -> dict[str, str]:

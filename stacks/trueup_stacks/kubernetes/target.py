@@ -15,17 +15,19 @@ from trueup_stacks.kubernetes.refusals import refuse_endpoint
 
 _TRAINED_ELSEWHERE = "they are used where models are trained, and this target takes promoted versions only"
 _NO_FEATURES = "servers on a cluster cannot read the feature store yet"
+from trueup_stacks.kubernetes.placement import places
 _COMMANDS_ONLY = "only built-in steps and functions read it, and a pod runs commands"
 _IN_THE_IMAGE = "it is in the image"
 _WAITS = "Kubernetes waits as it does between tries: 10 s, doubled each time"
 _BY_CONTROLLER = "the Gateway API leaves it to the controller of the GatewayClass"
-_ON_THE_CLUSTER = ("target", "cluster", "registry", "runner")
+_ON_THE_CLUSTER = ("target", "cluster", "clusters", "registry", "runner")
 _OF_TRUEUP = (
     *(f"spec.{i.alias}" for name, i in EnvironmentSpec.model_fields.items() if name not in _ON_THE_CLUSTER),
     *("spec.cluster.context", "spec.cluster.kubeconfig", "spec.runner.concurrency", "spec.runner.applyWait"),
 )
 """What steers applies, and is no property of what is applied."""
 
+    *("spec.clusters[].context", "spec.clusters[].kubeconfig", "spec.clusters[].whenUnreachable"),
 KUBERNETES = Target(
     "kubernetes",
     {
@@ -97,3 +99,5 @@ KUBERNETES = Target(
     },
 )
 """Kinds in the order of compilation."""
+            once=True,
+    places,

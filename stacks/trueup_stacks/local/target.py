@@ -72,6 +72,7 @@ LOCAL = Target(
                 Unhonoured("spec.predictor.probes.startup", "the new version is waited for without a probe"),
                 Unhonoured("spec.predictor.preStop", "the servers hand their ports over"),
                 Unhonoured("spec.predictor.priorityClass", "one machine has no such classes"),
+                Unhonoured("spec.placement", "there is one machine, and nothing to choose from"),
             ),
             no_resource=("spec.description",),
             refuse=serving.refuse_endpoint,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from trueup_test_scenes import TARGETS, scene, with_spec
+from trueup_test_scenes import TARGETS, scene, scenes, with_spec
 
 from trueup.compile.compilation import compile_catalog
 from trueup.resolve.catalog import Catalog
@@ -85,14 +85,14 @@ def digests(catalog: Catalog) -> Any:
 
 
 def proofs(target: str, kind: str) -> dict[str, bool]:
-    """For each field of a kind: whether a change of it changed what the scene compiles to, in any of its documents."""
-    given = scene(target)
-    before = digests(given)
+    """For each field of a kind: whether a change of it changed what a scene compiles to, in any of its documents."""
     found: dict[str, bool] = {}
-    for document in given.of_kind(kind):
-        for path, changed in changes(document.spec):
-            after = digests(with_spec(given, document.key, changed))
-            found[path] = found.get(path, False) or after != before
+    for given in scenes(target):
+        before = digests(given)
+        for document in given.of_kind(kind):
+            for path, changed in changes(document.spec):
+                after = digests(with_spec(given, document.key, changed))
+                found[path] = found.get(path, False) or after != before
     return found
 
 

@@ -17,12 +17,19 @@ from trueup_stacks.core.targets import Facts, SourceFact
 
 FOLDER = Path(__file__).parent
 TARGETS = ("local", "kubernetes", "aws")
+SCENES = {"clusters": "kubernetes"}
+"""Further scenes, each with its target."""
 
 
 def scene(name: str) -> Catalog:
     """The catalog of a scene; each document has an owner and a label."""
     written = YAML(typ="safe").load((FOLDER / "scenes" / f"{name}.yaml").read_text(encoding="utf-8"))
     return with_earlier_runs(catalog({Key.parse(key): spec for key, spec in written.items()}))
+
+
+def scenes(target: str) -> list[Catalog]:
+    """Every scene of a target."""
+    return [scene(name) for name in (target, *(name for name, of in SCENES.items() if of == target))]
 
 
 def with_earlier_runs(given: Catalog) -> Catalog:

@@ -8,7 +8,7 @@ from trueup_specs.core.diagnostics import Severity
 from trueup_specs.core.envelope import Document, seconds
 from trueup_specs.core.references import qualified
 from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, derived, examples, lookup
-from trueup_specs.kinds.endpoint import predictor_rules, rollout_rules
+from trueup_specs.kinds.endpoint import placement_rules, predictor_rules, rollout_rules
 from trueup_specs.kinds.endpoint.routes import routes
 from trueup_specs.kinds.endpoint.spec import EndpointSpec
 from trueup_specs.kinds.envelope.hosts import host_findings
@@ -331,4 +331,5 @@ RULES: tuple[type[Rule], ...] = (
     RequestTime,
     *predictor_rules.RULES,
     *rollout_rules.RULES,
+    *placement_rules.RULES,
 )

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from trueup_specs.core.envelope import Duration, EnvValue, Items, Name, Resources, SpecModel
+from trueup_specs.core.placement import Placement
 from trueup_specs.core.references import FeatureServiceRef, GatewayRef, ModelRef
 
 
@@ -165,4 +166,6 @@ class EndpointSpec(SpecModel):
     route: Route = Field(default_factory=Route)
     rollout: Rollout = Field(default_factory=Rollout)
     logging: RequestLogging = Field(default_factory=RequestLogging)
+    placement: Placement | None = None
+    """On which clusters it stands where its environment has several; by default on all."""
     description: str = ""

@@ -9,13 +9,21 @@ from trueup_specs.core.envelope import Document
 from trueup_specs.core.positions import Path
 from trueup_specs.core.quantities import amount
 from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, repeated
-from trueup_specs.kinds.environment.cluster import Egress
+from trueup_specs.kinds.environment.cluster import Cluster, Egress, Namespaces
 from trueup_specs.kinds.environment.spec import EnvironmentSpec
 
 
 def _cluster(rest: str) -> str:
     """An example: an environment on a cluster with these fields."""
     return f"kind: Environment\nmetadata: {{name: prod}}\nspec:\n  target: kubernetes\n  cluster:\n    context: prod\n{rest}"
+
+
+def clusters(spec: EnvironmentSpec) -> Iterator[tuple[Path, Cluster]]:
+    """The clusters that an environment writes down, with their paths."""
+    if spec.cluster is not None:
+        yield ("spec", "cluster"), spec.cluster
+    for position, member in enumerate(spec.clusters):
+        yield ("spec", "clusters", position), member
 
 
 class EgressNowhere(SpecRule[EnvironmentSpec]):
@@ -31,14 +39,15 @@ class EgressNowhere(SpecRule[EnvironmentSpec]):
     )
 
     def find(self, spec: EnvironmentSpec, document: Document, index: Index) -> Iterator[Finding]:
-        openings = spec.cluster.namespaces.egress if spec.cluster is not None else ()
-        path: Path = ("spec", "cluster", "namespaces", "egress")
-        for place, _, name in repeated(o.name for o in openings):
-            yield Finding(
-                (*path, place, "name"), f"Two openings are called {name!r}.", fix="Give each a name of its own."
-            )
-        for place, opening in enumerate(openings):
-            yield from self._judge(opening, (*path, place))
+        for cluster_path, cluster in clusters(spec):
+            openings = cluster.namespaces.egress
+            path: Path = (*cluster_path, "namespaces", "egress")
+            for place, _, name in repeated(o.name for o in openings):
+                yield Finding(
+                    (*path, place, "name"), f"Two openings are called {name!r}.", fix="Give each a name of its own."
+                )
+            for place, opening in enumerate(openings):
+                yield from self._judge(opening, (*path, place))
 
     @staticmethod
     def _judge(opening: Egress, path: Path) -> Iterator[Finding]:
@@ -75,10 +84,11 @@ class QuotaMalformed(SpecRule[EnvironmentSpec]):
     bad = _cluster("    namespaces: {quota: {limits.memory: 64GB}}\n#                                       ^")
 
     def find(self, spec: EnvironmentSpec, document: Document, index: Index) -> Iterator[Finding]:
-        if spec.cluster is None:
-            return
-        kept = spec.cluster.namespaces
-        path: Path = ("spec", "cluster", "namespaces")
+        for path, cluster in clusters(spec):
+            yield from self._judge((*path, "namespaces"), cluster.namespaces)
+
+    @staticmethod
+    def _judge(path: Path, kept: Namespaces) -> Iterator[Finding]:
         groups = {
             (*path, "quota"): kept.quota,
             (*path, "limits", "defaultRequest"): kept.limits.default_request,

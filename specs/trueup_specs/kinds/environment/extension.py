@@ -45,8 +45,16 @@ def _over(base: EnvironmentSpec, spec: EnvironmentSpec) -> EnvironmentSpec:
 def _merged(base: SpecModel, spec: SpecModel, field: str) -> object:
     old, new = getattr(base, field), getattr(spec, field)
     if isinstance(old, SpecModel) and isinstance(new, SpecModel):
-        return old.model_copy(update={name: _merged(old, new, name) for name in new.model_fields_set})
+        return _over_item(old, new)
     if field == "secret_stores":
         own = {store.name for store in new}
         return (*(store for store in old if store.name not in own), *new)
+    if field == "clusters":
+        known = {item.name: item for item in old}
+        changed = {item.name: _over_item(known[item.name], item) if item.name in known else item for item in new}
+        return tuple({**known, **changed}.values())
     return new
+
+
+def _over_item(old: SpecModel, new: SpecModel) -> SpecModel:
+    return old.model_copy(update={name: _merged(old, new, name) for name in new.model_fields_set})

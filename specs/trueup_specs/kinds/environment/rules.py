@@ -11,7 +11,7 @@ from trueup_specs.core.envelope import Document
 from trueup_specs.core.references import Key
 from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, repeated
 from trueup_specs.kinds.envelope.paths import is_file, outside, suggestion
-from trueup_specs.kinds.environment import applying_rules, cluster_rules
+from trueup_specs.kinds.environment import applying_rules, cluster_rules, clusters_rules
 from trueup_specs.kinds.environment.extension import settings
 from trueup_specs.kinds.environment.spec import EnvironmentSpec
 
@@ -108,7 +108,16 @@ class ClusterUnsaid(SpecRule[EnvironmentSpec]):
 
     def find(self, spec: EnvironmentSpec, document: Document, index: Index) -> Iterator[Finding]:
         whole = settings(document.key.name, index) or spec
-        if whole.target == "kubernetes" and (whole.cluster is None or whole.cluster.context is None):
+        if whole.target != "kubernetes":
+            return
+        for position, member in enumerate(spec.clusters):
+            if member.context is None and member.kubeconfig is None:
+                yield Finding(
+                    ("spec", "clusters", position),
+                    f"Nothing says where the cluster {member.name!r} is.",
+                    fix="Add `context: NAME`, with a context of `kubectl config get-contexts`.",
+                )
+        if not whole.clusters and (whole.cluster is None or whole.cluster.context is None):
             yield Finding(
                 ("spec", "target" if "target" in spec.model_fields_set else "extends"),
                 "The environment's target is kubernetes, but it does not say which cluster.",
@@ -210,13 +219,14 @@ class PrefixMalformed(SpecRule[EnvironmentSpec]):
         """
 
     def find(self, spec: EnvironmentSpec, document: Document, index: Index) -> Iterator[Finding]:
-        prefix = spec.cluster.namespace_prefix if spec.cluster is not None else ""
-        if prefix and not _PREFIX.match(prefix):
-            yield Finding(
-                ("spec", "cluster", "namespacePrefix"),
-                f"{prefix!r} cannot begin the name of a namespace.",
-                fix="Use lower-case letters, digits and `-`, such as `prod-`.",
-            )
+        for path, cluster in cluster_rules.clusters(spec):
+            prefix = cluster.namespace_prefix
+            if prefix and not _PREFIX.match(prefix):
+                yield Finding(
+                    (*path, "namespacePrefix"),
+                    f"{prefix!r} cannot begin the name of a namespace.",
+                    fix="Use lower-case letters, digits and `-`, such as `prod-`.",
+                )
 
 
 class StoreTwice(SpecRule[EnvironmentSpec]):
@@ -341,6 +351,7 @@ RULES: tuple[type[Rule], ...] = (
     ZoneElsewhere,
     PrefixMalformed,
     *cluster_rules.RULES,
+    *clusters_rules.RULES,
     StoreTwice,
     StorePath,
     SecretsInRepository,

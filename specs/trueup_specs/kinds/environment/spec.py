@@ -9,6 +9,7 @@ from pydantic import Field
 from trueup_specs.core.envelope import Duration, Items, Name, SpecModel
 from trueup_specs.core.references import EnvironmentRef, TeamRef
 from trueup_specs.kinds.environment.cluster import Cluster
+from trueup_specs.kinds.environment.clusters import MemberCluster
 
 
 class Cloud(SpecModel):
@@ -149,6 +150,9 @@ class EnvironmentSpec(SpecModel):
     extends: EnvironmentRef | None = None
     """An environment whose fields hold where this one sets none."""
     cluster: Cluster | None = None
+    clusters: Items[MemberCluster] = ()
+    """Several clusters, such as one in each region, instead of `cluster`. What is applied stands on all of them, unless its `placement` says
+    otherwise."""
     cloud: Cloud | None = None
     state: State = Field(default_factory=State)
     secret_stores: Items[SecretStore] = ()

@@ -1,0 +1,133 @@
+"""What each cluster of an environment has of its documents. Called by compile, before anything is emitted; pure.
+
+Where there is one `cluster`, the catalog is compiled as it is, and its stacks have the names that they always had. Of several clusters each gets
+the catalog with its own settings: the functions that emit know of one cluster only, and a cluster that is away holds up its own stacks alone.
+Endpoints stand where their placement says, gateways beside the endpoints that they lead to, and pipelines on the first cluster in the order
+of failover: on all of them, each schedule would fire several times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from trueup_specs.core.envelope import Document
+from trueup_specs.core.placement import chosen, ranked, unmet
+from trueup_specs.core.references import Key, qualified
+from trueup_specs.kinds.endpoint.spec import EndpointSpec
+from trueup_specs.kinds.environment.clusters import MemberCluster
+from trueup_specs.kinds.environment.spec import EnvironmentSpec
+from trueup_specs.kinds.gateway.spec import GatewaySpec
+from trueup_stacks.core.targets import Catalog, Facts, Places, Refusal
+
+
+@dataclass(frozen=True)
+class OnCluster:
+    """The catalog as one of several clusters has it (`trueup_stacks.core.targets.Catalog`)."""
+
+    of: Catalog
+    cluster: str
+    settings: EnvironmentSpec
+    """The environment's, with this cluster as its only one."""
+    placed: Mapping[Key, frozenset[str]]
+    """The names of the clusters of each document that does not stand on all."""
+    name: str = ""
+    """The cluster's; empty for what stands on none."""
+
+    @property
+    def project(self) -> str:
+        return self.of.project
+
+    @property
+    def environment(self) -> str:
+        return self.of.environment
+
+    @property
+    def facts(self) -> Facts:
+        return self.of.facts
+
+    def of_kind(self, kind: str) -> Iterable[Document]:
+        return [d for d in self.of.of_kind(kind) if not self.name or self.name in self.placed.get(d.key, {self.name})]
+
+    def bound(self, document: Document, kind: str, text: str) -> Document:
+        return self.of.bound(document, kind, text)
+
+    def fingerprint(self, key: Key) -> str:
+        return self.of.fingerprint(key)
+
+
+def places(catalog: Catalog) -> Places:
+    """The catalog as each cluster has it."""
+    members = catalog.settings.clusters
+    if not members:
+        return Places((catalog,), catalog, dict(_refused(catalog, (), "the environment has one cluster only")))
+    placed = _placed(catalog, members)
+    views = tuple(
+        OnCluster(catalog, stacks_of(member), _settings(catalog, member), placed, member.name)
+        for member in members
+        if not member.drain
+    )
+    whole = OnCluster(catalog, "", _settings(catalog, home(catalog.settings)), placed)
+    return Places(views, whole, dict(_refused(catalog, members)))
+
+
+def stacks_of(member: MemberCluster) -> str:
+    """What the names of a cluster's stacks end with; nothing where it was the only one before."""
+    return "" if member.moved_from == "cluster" else member.name
+
+
+def home(settings: EnvironmentSpec) -> MemberCluster:
+    """The cluster of what must stand on one only: the first in the order of failover."""
+    return (ranked(settings.clusters) or list(settings.clusters))[0]
+
+
+def _settings(catalog: Catalog, member: MemberCluster) -> EnvironmentSpec:
+    return catalog.settings.model_copy(update={"cluster": member, "clusters": ()})
+
+
+def _placed(catalog: Catalog, members: tuple[MemberCluster, ...]) -> dict[Key, frozenset[str]]:
+    """The names of the clusters of each document that may not stand on all."""
+    found: dict[Key, frozenset[str]] = {}
+    for document in catalog.of_kind("Endpoint"):
+        assert isinstance(document.spec, EndpointSpec)
+        found[document.key] = frozenset(m.name for m in chosen(document.spec.placement, members))
+    for document in catalog.of_kind("Gateway"):
+        if beside := frozenset[str]().union(*(found[key] for key in _leads_to(document, catalog))):
+            found[document.key] = beside
+    first = frozenset({home(catalog.settings).name})
+    return found | {document.key: first for document in catalog.of_kind("Pipeline")}
+
+
+def _leads_to(gateway: Document, catalog: Catalog) -> set[Key]:
+    """The endpoints that are reached through a gateway: those of its routes, and those that name it or have no other."""
+    assert isinstance(gateway.spec, GatewaySpec)
+    routes = (b.endpoint for route in gateway.spec.routes for b in route.backends)
+    named = {Key("Endpoint", *qualified(text, gateway.key.namespace)) for text in routes}
+    there = set()
+    for document in catalog.of_kind("Endpoint"):
+        assert isinstance(document.spec, EndpointSpec)
+        wanted, namespace = document.spec.route.gateway, document.key.namespace
+        by_name = wanted is not None and Key("Gateway", *qualified(wanted, namespace)) == gateway.key
+        if document.key in named or by_name or (wanted is None and namespace == gateway.key.namespace):
+            there.add(document.key)
+    return there
+
+
+def _refused(
+    catalog: Catalog, members: tuple[MemberCluster, ...], why: str = ""
+) -> Iterator[tuple[Key, tuple[Refusal, ...]]]:
+    """What cannot stand anywhere. Validation says it too, with the place; overlays and settings of another branch come here only."""
+    for document in catalog.of_kind("Endpoint"):
+        assert isinstance(document.spec, EndpointSpec)
+        placement = document.spec.placement
+        if placement is None:
+            continue
+        if not members:
+            fix = f"Write `clusters` in Environment/{catalog.environment}, or set it in an Overlay of environments that have several."
+            yield document.key, (Refusal("spec.placement", why, fix),)
+        elif found := tuple(unmet(placement, members)):
+            yield document.key, tuple(Refusal(_dotted(u.path), u.summary, u.fix) for u in found)
+
+
+def _dotted(path: tuple[str | int, ...]) -> str:
+    return ".".join(("spec", "placement", *(str(part) for part in path if not isinstance(part, int))))

@@ -173,13 +173,22 @@ def _verified_gpg(signature: str, data: bytes, members: list[Member]) -> Member 
         proof = Path(folder) / "seal.asc"
         proof.write_text(signature, encoding="utf-8")
         done = _run(["gpg", "--batch", "--status-fd", "1", "--verify", str(proof), "-"], data)
-    found = re.search(
-        r"^\[GNUPG:\] VALIDSIG (\S+)(?: .*)? (\S+)$", done.stdout.decode("utf-8", "replace"), re.MULTILINE
-    )
-    if done.returncode != 0 or found is None:
+    if done.returncode != 0:
         return None
-    made = {found[1].upper(), found[2].upper()}
+    made = _good(done.stdout.decode("utf-8", "replace"))
     return next((m for m in members if made & {k.replace(" ", "").upper() for k in m.signing_keys}), None)
+
+
+def _good(status: str) -> set[str]:
+    """The fingerprints, of key and primary key, of the first good signature that gpg's status lines tell of.
+
+    A signature by a key that is revoked or has expired is valid to gpg too, and its exit code is 0: only GOODSIG says that it counts.
+    """
+    for about in status.split("[GNUPG:] NEWSIG"):
+        good = re.search(r"^\[GNUPG:\] GOODSIG ", about, re.MULTILINE)
+        if good and (found := re.search(r"^\[GNUPG:\] VALIDSIG (\S+)(?: .*)? (\S+)$", about, re.MULTILINE)):
+            return {found[1].upper(), found[2].upper()}
+    return set()
 
 
 def _run(command: list[str], data: bytes) -> subprocess.CompletedProcess[bytes]:

@@ -17,7 +17,7 @@ import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
-TRIALS = 20 if os.environ.get("TRUEUP_SOAK") else 3
+TRIALS = 20 if os.environ.get("TRUEUP_SOAK") else 2
 SEED = int(os.environ.get("TRUEUP_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 
 

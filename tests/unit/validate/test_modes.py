@@ -133,7 +133,7 @@ def test_a_repository_is_judged_as_a_whole(tmp_path: Path) -> None:
     }
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), error=st.sampled_from(ERRORS))
 def test_one_error_anywhere_is_the_same_in_every_mode(
     seed: int, error: Callable[[str, random.Random], str], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

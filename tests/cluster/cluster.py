@@ -38,6 +38,8 @@ TOKENS = {
 }
 """Who may sign in: token → user and group. The ports are loopback ones and the cluster is empty, so the tokens are no secrets."""
 
+GATEWAY_CLASS = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass", "metadata": {"name": "envoy"}}
+
 
 class ClusterError(AssertionError):
     """The API server refused something; the text has its reason."""
@@ -162,7 +164,7 @@ class Cluster:
             f"--token-auth-file={self.folder / 'tokens.csv'}",
             "--anonymous-auth=false",
             "--authorization-mode=Node,RBAC",
-            "--enable-admission-plugins=NodeRestriction",
+            "--enable-admission-plugins=NodeRestriction,PodNodeSelector,PodTolerationRestriction",
             "--service-cluster-ip-range=10.96.0.0/16",
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-signing-key-file={self.folder / 'service-accounts.key'}",
@@ -303,6 +305,9 @@ class Cluster:
         self._crds.update(files)
         for name in names:
             self.until(lambda name=name: self._established(name), f"{name} is established")
+        if "gatewayclasses.gateway.networking.k8s.io" in names:
+            # A team that has the Gateway API has an implementation of it, and that makes a class.
+            self.apply({**GATEWAY_CLASS, "spec": {"controllerName": "example.com/none"}})
         return True
 
     def _install_crd(self, found: Any) -> str:

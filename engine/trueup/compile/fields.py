@@ -17,7 +17,7 @@ def unhonoured(document: Document, support: KindSupport, catalog: Catalog) -> It
     """An error (a warning where harmless) for each field that is set to other than its default and that the target does not honour."""
     for field in support.unhonoured:
         parts = field.path.removeprefix("spec.").split(".")
-        if any(_is_set(document.spec, parts)):
+        if field.where(catalog) and any(_is_set(document.spec, parts)):
             yield Diagnostic(
                 "TRU2002",
                 Severity.WARNING if field.harmless else Severity.ERROR,

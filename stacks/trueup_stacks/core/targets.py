@@ -92,6 +92,11 @@ class Compiled(Protocol):
 Emit = Callable[[Document, Catalog, Compiled], Iterable[Resource]]
 
 
+def everywhere(catalog: Catalog) -> bool:
+    """In every environment."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Unhonoured:
     """A field that a target cannot honour: setting it to anything but its default is said at plan."""
@@ -101,6 +106,8 @@ class Unhonoured:
     reason: str
     harmless: bool = False
     """A warning and not an error: what is deployed is as it should be, and only later convenience is missing."""
+    where: Callable[[Catalog], bool] = everywhere
+    """In which environments it is so; `reason` says it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,21 +152,14 @@ class KindSupport:
     """Why the kind becomes nothing on this target although it may be there, as a clause; a note at plan says so."""
     omits: Omits = omit_nothing
     """Asked of each document; a note at plan says what it answers."""
+    once: bool = False
+    """It becomes things of the environment, such as an alias in the registry: on no cluster, however many there are."""
 
 
 def nothing(document: Document, catalog: Catalog, compiled: Compiled) -> Iterable[Resource]:
     """Emits nothing: a kind that other kinds read, or that is used elsewhere."""
     return ()
 
-
-    once: bool = False
-    """It becomes things of the environment, such as an alias in the registry: on no cluster, however many there are."""
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A platform. `kinds` is in the order of compilation: what is referred to comes first."""
-
-    name: str
-    kinds: Mapping[str, KindSupport]
 
 @dataclass(frozen=True, slots=True)
 class Places:
@@ -178,13 +178,20 @@ def one_place(catalog: Catalog) -> Places:
     return Places((catalog,), catalog)
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A platform. `kinds` is in the order of compilation: what is referred to comes first."""
+
+    name: str
+    kinds: Mapping[str, KindSupport]
+    places: Callable[[Catalog], Places] = one_place
+
 
 def stack_of(document: Document, catalog: Catalog, layer: str) -> StackId:
     """The stack of a document's resources."""
     return StackId(catalog.environment, document.key.namespace or "workspace", layer, catalog.cluster)
 
 
-    places: Callable[[Catalog], Places] = one_place
 def address_of(document: Document, catalog: Catalog, layer: str, type: str, suffix: str = "") -> Address:
     """The address of a document's resource: named like the document."""
     return Address(stack_of(document, catalog, layer), type, document.key.name + suffix)

@@ -22,7 +22,7 @@ _LOOK = ["get", "list", "watch"]
 _WRITE = [*_LOOK, "create", "update", "patch", "delete"]
 _WORKLOADS = {
     "apps": ["deployments", "replicasets"],
-    "argoproj.io": ["rollouts", "analysistemplates", "analysisruns"],
+    "argoproj.io": ["rollouts", "analysistemplates", "analysisruns", "workflowtemplates", "cronworkflows", "workflows"],
     "batch": ["cronjobs", "jobs"],
     "autoscaling": ["horizontalpodautoscalers"],
     "gateway.networking.k8s.io": ["gateways", "httproutes", "referencegrants"],

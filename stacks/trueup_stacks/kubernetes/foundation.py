@@ -9,7 +9,7 @@ from trueup_stacks.core.resources import Address, Options, Resource, StackId, Va
 from trueup_stacks.core.targets import Catalog
 from trueup_stacks.kubernetes import naming
 
-_KINDS = ("Endpoint", "Gateway")
+_KINDS = ("Endpoint", "Gateway", "Monitor", "AlertRoute", "Dashboard")
 """Kinds whose documents become objects of their namespace."""
 _SHARED = "workspace"
 """The stack's namespace of what stands in none."""
@@ -17,8 +17,13 @@ _SHARED = "workspace"
 
 def namespaces_in_use(catalog: Catalog) -> list[str]:
     """The namespaces of the specs that have objects on the cluster."""
-    kinds = (*_KINDS, "Pipeline") if catalog.settings.runner.type == "jobs" else _KINDS
+    kinds = (*_KINDS, "Pipeline") if runs_pipelines(catalog) else _KINDS
     return sorted({document.key.namespace for kind in kinds for document in catalog.of_kind(kind)})
+
+
+def runs_pipelines(catalog: Catalog) -> bool:
+    """Whether pipelines become objects of the cluster."""
+    return catalog.settings.runner.type in ("jobs", "argo")
 
 
 def inside(

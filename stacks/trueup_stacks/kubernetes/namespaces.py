@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from trueup_specs.core.envelope import Document, SecretKeyRef
 from trueup_stacks.core.resources import Options, Resource, Value
 from trueup_stacks.core.targets import Catalog, Compiled, env_value
-from trueup_stacks.kubernetes import access, naming, networking, tokens
+from trueup_stacks.kubernetes import access, naming, networking, tokens, workflows
 from trueup_stacks.kubernetes.foundation import inside, metadata, namespaces_in_use
 from trueup_stacks.kubernetes.quantities import amounts
 
@@ -22,7 +22,7 @@ def emit_environment(document: Document, catalog: Catalog, compiled: Compiled) -
     for namespace in namespaces_in_use(catalog):
         if naming.cluster(catalog).namespaces.manage:
             yield _namespace(document, catalog, namespace)
-        for token, name, properties in _inside(catalog):
+        for token, name, properties in (*_inside(catalog), *workflows.rights(catalog, namespace)):
             yield inside(document, catalog, namespace, token, name, properties)
 
 

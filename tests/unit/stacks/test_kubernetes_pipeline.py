@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from trueup_test_scenes import catalog
 
+from cluster.kubelet_containers import expanded
 from trueup.compile.compilation import Compilation, compile_catalog
 from trueup_specs.core.references import Key
 
@@ -58,7 +59,7 @@ def test_the_steps_hand_their_files_over_in_the_order_of_their_needs(tmp_path: P
                 (tmp_path / mount["subPath"]).mkdir()
         environment = {e["name"]: e["value"].replace("/work", str(tmp_path)) for e in container["env"]}
         done = subprocess.run(
-            container["command"],
+            [expanded(part, environment) for part in container["command"]],
             env={"PATH": os.environ["PATH"], **environment},
             capture_output=True,
             text=True,

@@ -53,6 +53,8 @@ class Work:
     """Stacks whose state is compared with reality first: those that drifted."""
     known: Outputs = field(default_factory=dict)
     """Outputs as the ledger records them, by address."""
+    skipped: Mapping[StackId, str] = field(default_factory=dict)
+    """Stacks that are not tried, each with the reason: what they stand on is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,8 @@ class _State:
         What is held or waits goes on giving its outputs of before, as is meant. What failed does too, and they are not what the desired
         state says: a run that read them would be recorded as one on data that was never loaded.
         """
+        if reason := self.work.skipped.get(stack.id, ""):
+            return reason
         for output in _external(stack):
             absent = _top(self._known(output.address), output) is None
             if output.address in self.failed or (output.address in self.broken and absent):

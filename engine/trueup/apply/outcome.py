@@ -101,6 +101,8 @@ class StackPreview:
     ok: bool
     steps: tuple[PreviewStep, ...] = ()
     error: str = ""
+    skipped: str = ""
+    """Why it was not asked, as a clause: what it stands on is away."""
 
     @property
     def changed(self) -> tuple[PreviewStep, ...]:

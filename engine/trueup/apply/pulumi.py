@@ -47,6 +47,14 @@ class ProviderServer(Protocol):
     def stop(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the operations on one stack have beside what all have."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    configuration: Mapping[str, str] = field(default_factory=dict)
+
+
 def _serve(home: Path) -> ProviderServer:
     from trueup.provider.server import serve
 
@@ -58,7 +66,8 @@ class Driver:
 
     `home` is the workspace's home, `cli` the Pulumi CLI (`cli.ensure_cli`), `environment` what the CLI and its plugins get beside the
     process's own variables: the cloud's region, the kubeconfig. `configuration` is that of the providers, such as `kubernetes:context`.
-    `serve` starts the native provider for one operation.
+    `around` is what one stack has of both beside, and raises DriverError where there is no place for it. `serve` starts the native
+    provider for one operation.
     """
 
     def __init__(
@@ -70,12 +79,14 @@ class Driver:
         environment: Mapping[str, str] | None = None,
         serve: Callable[[Path], ProviderServer] = _serve,
         configuration: Mapping[str, str] | None = None,
+        around: Callable[[StackId], Surroundings] | None = None,
     ) -> None:
         self.project = project
         self.backend = backend
         self.home = home
         self._serve = serve
-        self._settings = [a for k, v in sorted((configuration or {}).items()) for a in ("--config", f"{k}={v}")]
+        self._configuration = configuration or {}
+        self._around = around or (lambda _stack: Surroundings())
         self._folder = home / "pulumi"
         self._command = Command(cli, self._folder, {**_variables(backend, home, cli), **(environment or {})})
         self._stacks = Deployments(project, backend, self._folder, self._command)
@@ -104,7 +115,7 @@ class Driver:
             "--skip-preview",
             "--continue-on-error",
             *(["--refresh"] if refresh else []),
-            *self._settings,
+            *self._settings(stack.id),
         ]
         desired = {r.address: r.properties for r in stack.resources}
         taking = TAKING_BACK if refresh else {}
@@ -128,7 +139,7 @@ class Driver:
         declare = program(stack, upstream, unknown, values.resolve, self.project)
         self._stacks.ensure(stack.id)
         transcript = Transcript(stack.id, values.mask, ignore)
-        arguments = ["preview", *(["--refresh"] if refresh else []), *self._settings]
+        arguments = ["preview", *(["--refresh"] if refresh else []), *self._settings(stack.id)]
         done = self._operate(_Operation(stack.id, arguments, declare, None), transcript)
         error = _error(done, transcript.errors(), values.mask)
         return StackPreview(stack.id, not error, transcript.previews(), error)
@@ -153,7 +164,8 @@ class Driver:
 
         values, stack = _Values(secret), resource.address.stack
         declare = program(Stack(stack, (resource,)), {}, frozenset(), values.resolve, self.project)
-        arguments = ["up", "--yes", "--skip-preview", "--target", resource.address.urn(self.project), *self._settings]
+        target = ["--target", resource.address.urn(self.project)]
+        arguments = ["up", "--yes", "--skip-preview", *target, *self._settings(stack)]
         return self._change(_Operation(stack, arguments, declare, None), values, ignore)
 
     def state(self, stack: StackId) -> checkpoints.Checkpoint | None:
@@ -168,6 +180,11 @@ class Driver:
     def interrupt(self) -> None:
         """Lets running operations of all stacks end and begins no others; a second call is abrupt."""
         self._command.interrupt()
+
+    def _settings(self, stack: StackId) -> list[str]:
+        """The arguments that configure the providers of a stack."""
+        found = {**self._configuration, **self._around(stack).configuration}
+        return [a for k, v in sorted(found.items()) for a in ("--config", f"{k}={v}")]
 
     def _change(self, operation: _Operation, values: _Values, on_event: Callable[[Event], None]) -> StackResult:
         stack = operation.stack
@@ -245,7 +262,8 @@ class Driver:
         """Runs one operation with the servers that it needs: events, the program, the native provider."""
         with ExitStack() as servers:
             events = servers.enter_context(event_server(transcript.take))
-            variables = {**operation.variables, **servers.enter_context(self._provider())}
+            around = self._around(operation.stack).environment
+            variables = {**around, **operation.variables, **servers.enter_context(self._provider())}
             extra = [f"--event-log={events}"]
             if operation.declare is not None:
                 extra += [servers.enter_context(program_server(operation.declare)), "--exec-kind=auto.inline"]

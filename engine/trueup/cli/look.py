@@ -43,13 +43,15 @@ def status(
 
     workspace = open_workspace(directory)
     catalog, recorded = opened(workspace, environment)
-    rows = operating.status(workspace, catalog, recorded)
+    seen = operating.sight(workspace, catalog, recorded)
+    rows = operating.status(workspace, catalog, recorded, seen)
     urls = operating.urls(recorded, environment)
     broken = permitting.broken_since(workspace, environment)
     if output is Form.JSON:
-        emit_json({**statuses.as_json(environment, rows, urls), "breakGlass": broken and broken.id})
+        shown = {**statuses.as_json(environment, rows, urls), **statuses.away_json(seen.away)}
+        emit_json({**shown, "breakGlass": broken and broken.id})
     else:
-        emit(statuses.text(environment, rows, urls))
+        emit(statuses.text(environment, rows, urls) + statuses.away_text(seen.away))
         if broken is not None:
             emit(audit.broken_text(broken))
 
@@ -65,22 +67,23 @@ def drift(
     Example: trueup drift dev
     """
     from trueup.cli.selection import opened
-    from trueup.exits import CHANGES
+    from trueup.exits import CHANGES, PARTLY
     from trueup.views import statuses
     from trueup.workspace import operating
     from trueup.workspace.opening import open_workspace
 
     workspace = open_workspace(directory)
     catalog, recorded = opened(workspace, environment)
-    found = operating.drift(workspace, catalog, recorded)
+    seen = operating.sight(workspace, catalog, recorded)
+    found = operating.findings(seen, recorded)
     if found:
         operating.record_drift(workspace, environment, found)
     if output is Form.JSON:
-        emit_json(statuses.drift_json(environment, found))
+        emit_json({**statuses.drift_json(environment, found), **statuses.away_json(seen.away)})
     else:
-        emit(statuses.drift_text(environment, found))
-    if found and exit_code:
-        raise typer.Exit(CHANGES)
+        emit(statuses.drift_text(environment, found) + statuses.away_text(seen.away))
+    if exit_code and (found or seen.away):
+        raise typer.Exit(CHANGES if found else PARTLY)
 
 
 def logs(

@@ -37,6 +37,8 @@ class Seen:
     """Why it fares so."""
     remedy: Remedy | None = None
     """What putting it right takes beside its provider."""
+    away: bool = False
+    """Whether what it stands on does not answer and is skipped: nothing is known of it, and nothing is to be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +46,24 @@ class Sight:
     """Everything that was looked at."""
 
     seen: Mapping[Address, Seen] = field(default_factory=dict)
+    away: Mapping[str, str] = field(default_factory=dict)
+    """Clusters that do not answer and are skipped, by name, each with the reason as a sentence."""
 
     def observation(self) -> Observation:
         """As the plan takes it."""
         return Observation(
             drifted={a: s.changes for a, s in self.seen.items() if s.changes},
             gone=frozenset(a for a, s in self.seen.items() if s.live is None and not s.error),
-            unready={a: text for a, s in self.seen.items() if (text := _unready(s)) and not s.changes and not s.state},
+            unready={
+                a: text
+                for a, s in self.seen.items()
+                if (text := _unready(s)) and not s.changes and not s.state and not s.away
+            },
         )
 
     def __or__(self, other: Sight) -> Sight:
         """Both."""
-        return Sight({**self.seen, **other.seen})
+        return Sight({**self.seen, **other.seen}, {**self.away, **other.away})
 
 
 def look(home: Path, states: Iterable[Checkpoint], component: Callable[[str], Component]) -> Sight:

@@ -22,6 +22,7 @@ from trueup_specs.core.envelope import Document
 from trueup_specs.core.positions import Location
 from trueup_specs.core.references import Key
 from trueup_stacks.core.resources import Address, Resource, StackId
+from trueup_stacks.kubernetes.placement import clusters
 
 _RUN = "trueup:run:Run"
 
@@ -77,7 +78,7 @@ def plan(
             inputs=_pinned_inputs(steps, recorded),
             sources={str(k): s.fingerprint for k, s in sorted(catalog.facts.sources.items())},
         ),
-        (*_forbidden(catalog, compilation, recorded), *_protected(steps, recorded)),
+        (*_forbidden(catalog, compilation, recorded), *_protected(steps, recorded), *_unreachable(catalog, steps)),
     )
 
 
@@ -256,6 +257,27 @@ def _forbidden(catalog: Catalog, compilation: Compilation, recorded: Recorded) -
         if resource.address.type == _RUN and (old := _former(resource, recorded)):
             document = catalog.get(resource.origin)
             yield from removed_columns(resource, old.properties, document.source.file if document else "")
+
+
+def _unreachable(catalog: Catalog, steps: Iterable[Step]) -> Iterator[Diagnostic]:
+    """An error for each cluster that holds something and that the environment does not name any more: nobody knows where it is."""
+    if catalog.settings.target != "kubernetes":
+        return
+    named = clusters(catalog.settings)
+    lost = [s.address.stack for s in steps if s.address.type.startswith("kubernetes:")]
+    environment = catalog.get(Key("Environment", "", catalog.environment))
+    for name in sorted({stack.cluster for stack in lost} - named.keys()):
+        first = min(stack for stack in lost if stack.cluster == name)
+        what = f"the cluster {name!r}" if name else "what was its only `cluster`"
+        yield Diagnostic(
+            "TRU2103",
+            Severity.ERROR,
+            f"Stack {first} is on {what}, and Environment/{catalog.environment} does not say any more where that is.",
+            Location(environment.source.file if environment is not None else ""),
+            fix=f"Name {name!r} in `clusters` with `drain: true`, apply, and remove it then."
+            if name
+            else "Write `movedFrom: cluster` in the entry of `clusters` that it was.",
+        )
 
 
 def _protected(steps: Iterable[Step], recorded: Recorded) -> Iterator[Diagnostic]:

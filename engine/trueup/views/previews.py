@@ -20,6 +20,9 @@ def _lines(previews: Iterable[StackPreview]) -> Iterator[str]:
     yield "Asked of the providers (Pulumi preview)"
     for preview in previews:
         changed = [s for s in preview.steps if s.action not in _SAME]
+        if preview.skipped:
+            yield f"  {preview.stack}: NOT ASKED, {preview.skipped}"
+            continue
         yield f"  {preview.stack}: " + (f"{len(changed)} to change" if preview.ok else "FAILED")
         yield from (f"    {line}" for line in preview.error.splitlines())
         for step in changed:
@@ -40,6 +43,7 @@ def as_json(previews: Iterable[StackPreview]) -> list[dict[str, Any]]:
             "stack": str(p.stack),
             "ok": p.ok,
             "error": p.error,
+            **({"skipped": p.skipped} if p.skipped else {}),
             "steps": [
                 {
                     "resource": str(s.address),

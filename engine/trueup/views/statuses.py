@@ -109,6 +109,16 @@ def as_json(environment: str, rows: Iterable[Row], urls: Mapping[str, str]) -> d
     return {"environment": environment, "resources": resources, "urls": dict(urls)}
 
 
+def away_text(away: Mapping[str, str]) -> str:
+    """The clusters that do not answer and are skipped."""
+    return "".join(f"AWAY  the cluster {name!r}, which is skipped: {why}\n" for name, why in sorted(away.items()))
+
+
+def away_json(away: Mapping[str, str]) -> dict[str, Any]:
+    """The same for machines; nothing where all answer."""
+    return {"away": dict(sorted(away.items()))} if away else {}
+
+
 def drift_text(environment: str, found: Sequence[Drifted]) -> str:
     """What is not as it was applied, and what to do."""
     if not found:
@@ -116,7 +126,8 @@ def drift_text(environment: str, found: Sequence[Drifted]) -> str:
     lines = []
     for finding in found:
         detail = f": {finding.detail.splitlines()[0]}" if finding.detail else ""
-        lines.append(f"{finding.what.upper()}  {finding.address.type} {finding.address.name}{detail}")
+        on = f" on {finding.address.stack.cluster}" if finding.address.stack.cluster else ""
+        lines.append(f"{finding.what.upper()}  {finding.address.type} {finding.address.name}{on}{detail}")
         lines += [f"    {c.path}: applied {worded(c.recorded)}, live {worded(c.desired)}" for c in finding.changes]
     lines.append(
         f"{plural(len(found), 'resource')} drifted. `trueup apply {environment}` puts them right; no approval is needed."

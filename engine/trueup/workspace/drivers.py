@@ -12,15 +12,17 @@ from trueup.apply.checkpoints import Checkpoint
 from trueup.apply.checkpoints import locate as locate_checkpoint
 from trueup.apply.checkpoints import read as read_checkpoint
 from trueup.apply.cli import ensure_cli
-from trueup.apply.cluster import Cluster, connect
+from trueup.apply.cluster import Cluster, ClusterError, connect
 from trueup.apply.outcome import Event
-from trueup.apply.pulumi import Driver
+from trueup.apply.pulumi import Driver, DriverError, Surroundings
 from trueup.plan.recorded import Recorded
 from trueup.resolve.catalog import Catalog
 from trueup.workspace.opening import Workspace
 from trueup.workspace.planning import Prepared
+from trueup_specs.kinds.environment.cluster import Cluster as ClusterSpec
 from trueup_specs.kinds.environment.spec import EnvironmentSpec
 from trueup_stacks.core.resources import Secret, StackId
+from trueup_stacks.kubernetes.placement import clusters, home, stacks_of
 
 
 def backend_of(workspace: Workspace, settings: EnvironmentSpec) -> Backend:
@@ -40,13 +42,31 @@ def driver_of(
         on_event(Event(StackId(catalog.environment, "pulumi", "cli"), "log", message=line))
 
     cli = ensure_cli(progress or say)
+    settings = catalog.settings
     return Driver(
         workspace.name,
-        backend_of(workspace, catalog.settings),
+        backend_of(workspace, settings),
         workspace.home,
         cli,
-        _variables(catalog.settings, workspace.folder),
-        configuration=_configuration(catalog.settings),
+        _variables(settings, workspace.folder),
+        configuration=_configuration(settings),
+        around=lambda stack: _around(catalog, stack, workspace.folder),
+    )
+
+
+def _around(catalog: Catalog, stack: StackId, folder: Path) -> Surroundings:
+    """What holds the operations on a stack to its own cluster, of several. Raises DriverError where the environment names it no more."""
+    settings = catalog.settings
+    member = clusters(settings).get(stack.cluster) if settings.clusters else None
+    if member is None and stack.cluster:
+        raise DriverError(
+            f"Stack {stack} is on the cluster {stack.cluster!r}, which Environment/{catalog.environment} does not name. "
+            "Name it again, with `drain: true`: an apply then deletes what is there."
+        )
+    kubeconfig = _kubeconfig(member, folder)
+    return Surroundings(
+        {"KUBECONFIG": str(kubeconfig)} if kubeconfig is not None else {},
+        {"kubernetes:context": member.context} if member is not None and member.context else {},
     )
 
 
@@ -54,20 +74,24 @@ def _variables(settings: EnvironmentSpec, folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     if settings.cloud is not None:
         found |= {"AWS_REGION": settings.cloud.region, "GOOGLE_REGION": settings.cloud.region}
-    if (kubeconfig := _kubeconfig(settings, folder)) is not None:
+    if (kubeconfig := _kubeconfig(settings.cluster, folder)) is not None:
         found["KUBECONFIG"] = str(kubeconfig)
     return found
 
 
-def _kubeconfig(settings: EnvironmentSpec, folder: Path) -> Path | None:
-    named = settings.cluster.kubeconfig if settings.cluster is not None else None
+def _kubeconfig(cluster: ClusterSpec | None, folder: Path) -> Path | None:
+    named = cluster.kubeconfig if cluster is not None else None
     return folder / Path(named).expanduser() if named else None
 
 
-def cluster_of(workspace: Workspace, settings: EnvironmentSpec) -> Cluster:
-    """The API of an environment's cluster, for looking. Raises ClusterError."""
-    context = settings.cluster.context if settings.cluster is not None else None
-    return connect(_kubeconfig(settings, workspace.folder), context)
+def cluster_of(workspace: Workspace, settings: EnvironmentSpec, stacks: str | None = None) -> Cluster:
+    """The API of the cluster whose stacks' names end so, for looking; by default of the one that pipelines run on. Raises ClusterError."""
+    known = clusters(settings)
+    if stacks is None:
+        stacks = stacks_of(home(settings)) if settings.clusters else ""
+    if stacks not in known:
+        raise ClusterError(f"The environment names no cluster {stacks!r} any more.")
+    return connect(_kubeconfig(known[stacks], workspace.folder), known[stacks].context)
 
 
 def _configuration(settings: EnvironmentSpec) -> dict[str, str]:

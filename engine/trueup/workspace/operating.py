@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from trueup import places
+from trueup.apply.checkpoints import Checkpoint
+from trueup.apply.cluster import Cluster
 from trueup.exits import NOTHING_SELECTED
-from trueup.observe.live import Sight, look
+from trueup.observe.live import Seen, Sight, look
 from trueup.plan.recorded import Recorded, RecordedResource
 from trueup.plan.values import PropertyChange
 from trueup.record.events import Entry, Event, EventKind
 from trueup.record.updates import PinUpdate
 from trueup.resolve.catalog import Catalog
+from trueup.workspace import reaching
 from trueup.workspace.drivers import cluster_of, states_of
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup_stacks.core.resources import Address
+from trueup_stacks.kubernetes.placement import stacks_of
 
 SERVED = ("trueup:serve:Gateway", "trueup:serve:Service")
 RUN, GATE = "trueup:run:Run", "trueup:run:Gate"
@@ -54,15 +59,28 @@ def sight(workspace: Workspace, catalog: Catalog, recorded: Recorded) -> Sight:
     states = states_of(workspace, catalog, recorded)
     found = look(workspace.home, states, component)
     if catalog.settings.target == "kubernetes":
-        from trueup.observe import objects
-
-        found |= objects.look(states, lambda: cluster_of(workspace, catalog.settings))
+        found |= _on_clusters(workspace, catalog, states)
     return found
 
 
-def drift(workspace: Workspace, catalog: Catalog, recorded: Recorded) -> tuple[Finding, ...]:
-    """Everything of an environment that is not as recorded."""
-    return findings(sight(workspace, catalog, recorded), recorded)
+def _on_clusters(workspace: Workspace, catalog: Catalog, states: list[Checkpoint]) -> Sight:
+    """The live objects of the environment's cluster, or of each. Raises WorkspaceError where one of several is away that may not be."""
+    from trueup.observe import objects
+
+    if not catalog.settings.clusters:
+        return objects.look(states, lambda: cluster_of(workspace, catalog.settings))
+    reached = reaching.reach(workspace, catalog.settings)
+    found = Sight(away={reached.names[ending]: reason for ending, reason in reached.away.items()})
+    for ending, cluster in reached.there.items():
+        found |= objects.look(states, partial(_same, cluster), ending)
+    there = {r.address for state in states for r in state.by_address().values()}
+    gone = {a: reached.away[a.stack.cluster] for a in there if a.stack.cluster in reached.away}
+    on = {a: why for a, why in gone.items() if a.type.startswith(reaching.KUBERNETES)}
+    return found | Sight({a: Seen(a, None, error=why, away=True) for a, why in on.items()})
+
+
+def _same(cluster: Cluster) -> Cluster:
+    return cluster
 
 
 def findings(seen_now: Sight, recorded: Recorded) -> tuple[Finding, ...]:
@@ -72,6 +90,8 @@ def findings(seen_now: Sight, recorded: Recorded) -> tuple[Finding, ...]:
     for address, seen in sorted(seen_now.seen.items()):
         if seen.changes:
             found.append(Finding(address, "changed", seen.changes))
+        elif seen.away:
+            continue  # it is told once for the whole cluster
         elif seen.error:
             found.append(Finding(address, "not readable", detail=seen.error))
         elif seen.live is None:
@@ -87,10 +107,10 @@ def record_drift(workspace: Workspace, environment: str, found: tuple[Finding, .
     workspace.ledger.append(Event(EventKind.DRIFT, environment, outcome="found", details={"resources": details}))
 
 
-def status(workspace: Workspace, catalog: Catalog, recorded: Recorded) -> tuple[Row, ...]:
+def status(workspace: Workspace, catalog: Catalog, recorded: Recorded, seen_now: Sight) -> tuple[Row, ...]:
     """What runs in an environment: version, since when, healthy or not."""
     since = last_changes(workspace, catalog.environment)
-    seen = sight(workspace, catalog, recorded).seen
+    seen, clusters = seen_now.seen, {stacks_of(m): m.name for m in catalog.settings.clusters}
     rows = []
     for id, stack in sorted(recorded.stacks.items()):
         if id.environment != catalog.environment:
@@ -101,7 +121,7 @@ def status(workspace: Workspace, catalog: Catalog, recorded: Recorded) -> tuple[
             rows.append(
                 Row(
                     resource.origin,
-                    f"{address.type} {address.name}",
+                    f"{address.type} {address.name}{_on(address, clusters)}",
                     _version(resource),
                     since.get(str(address)),
                     health,
@@ -109,6 +129,12 @@ def status(workspace: Workspace, catalog: Catalog, recorded: Recorded) -> tuple[
                 )
             )
     return tuple(rows)
+
+
+def _on(address: Address, clusters: Mapping[str, str]) -> str:
+    """Of several clusters, which one an object is on."""
+    name = clusters.get(address.stack.cluster, address.stack.cluster)
+    return f" on {name}" if name and address.type.startswith(reaching.KUBERNETES) else ""
 
 
 def last_changes(workspace: Workspace, environment: str) -> dict[str, datetime]:
@@ -131,6 +157,8 @@ def _health(resource: RecordedResource, seen: Any) -> tuple[str, str]:
         return resource.status, resource.reason
     if seen is None:
         return "recorded", ""
+    if seen.away:
+        return "away", seen.error
     if seen.error:
         return "unreadable", seen.error
     if seen.live is None:

@@ -13,11 +13,12 @@ from typing import Any
 
 from trueup.apply.application import PARALLEL
 from trueup.apply.outcome import Event, StackPreview
-from trueup.apply.pulumi import Driver
+from trueup.apply.pulumi import Driver, DriverError
 from trueup.plan.values import Action, Category, Step
 from trueup.workspace.drivers import driver_of, resolver_of
 from trueup.workspace.opening import Workspace
 from trueup.workspace.planning import Prepared
+from trueup.workspace.reaching import reach
 from trueup_stacks.core.resources import Address, Stack, StackId, outputs_of
 
 _GONE = (Action.DELETE, Action.FORGET)
@@ -36,14 +37,17 @@ def preview(
     unknown = unsettled(prepared.plan.steps)
     stacks = [prepared.compilation.stacks.get(id) or Stack(id, ()) for id in touched]
     outputs = _outputs(driver, stacks)
+    skipped = reach(workspace, prepared.catalog.settings).skipped(stacks, prepared.recorded)
 
     def ask(stack: Stack) -> StackPreview:
+        if reason := skipped.get(stack.id, ""):
+            return StackPreview(stack.id, ok=True, skipped=reason)
         read = external(stack)
         beside = frozenset(a for a in read if a in unknown or a not in outputs)
         upstream = {a: outputs[a] for a in read - beside}
         try:
             return driver.preview(stack, upstream, beside, secret, refresh)
-        except LookupError as error:
+        except (LookupError, DriverError) as error:
             return StackPreview(stack.id, ok=False, error=str(error))
 
     with ThreadPoolExecutor(max_workers=PARALLEL, thread_name_prefix="preview") as pool:

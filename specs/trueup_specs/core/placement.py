@@ -1,6 +1,7 @@
 """Where something stands of several clusters: what a spec asks for, which clusters that chooses, and what of it cannot be.
 
-Terms of Karmada's PropagationPolicy (`exclude`, `spreadConstraints`, `spreadByField`, `minGroups`, `provider`). Read by rules and by targets; pure.
+Terms of Karmada's PropagationPolicy: `exclude`, `spreadConstraints`, `spreadByField`, `minGroups`, `provider`. Read by rules and by
+targets; pure.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What each cluster of an environment has of its documents. Called by compile, before anything is emitted; pure.
 
-Where there is one `cluster`, the catalog is compiled as it is, and its stacks have the names that they always had. Of several clusters each gets
-the catalog with its own settings: the functions that emit know of one cluster only, and a cluster that is away holds up its own stacks alone.
+Where there is one `cluster`, the catalog is compiled as it is, and its stacks have the names that they always had. Of several clusters each
+gets the catalog with its own settings: the functions that emit know of one cluster only, and one that is away holds up its own stacks alone.
 Endpoints stand where their placement says, gateways beside the endpoints that they lead to, and pipelines on the first cluster in the order
 of failover: on all of them, each schedule would fire several times.
 """
@@ -15,6 +15,7 @@ from trueup_specs.core.envelope import Document
 from trueup_specs.core.placement import chosen, ranked, unmet
 from trueup_specs.core.references import Key, qualified
 from trueup_specs.kinds.endpoint.spec import EndpointSpec
+from trueup_specs.kinds.environment.cluster import Cluster
 from trueup_specs.kinds.environment.clusters import MemberCluster
 from trueup_specs.kinds.environment.spec import EnvironmentSpec
 from trueup_specs.kinds.gateway.spec import GatewaySpec
@@ -74,6 +75,13 @@ def places(catalog: Catalog) -> Places:
 def stacks_of(member: MemberCluster) -> str:
     """What the names of a cluster's stacks end with; nothing where it was the only one before."""
     return "" if member.moved_from == "cluster" else member.name
+
+
+def clusters(settings: EnvironmentSpec) -> dict[str, Cluster]:
+    """The clusters of an environment, by what the names of their stacks end with."""
+    if not settings.clusters:
+        return {"": settings.cluster or Cluster()}
+    return {stacks_of(member): member for member in settings.clusters}
 
 
 def home(settings: EnvironmentSpec) -> MemberCluster:

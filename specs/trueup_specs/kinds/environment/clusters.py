@@ -22,8 +22,8 @@ class MemberCluster(Cluster):
     zones: Items[str] = ()
     """Of the region, where its nodes are; what `spreadByField: zone` counts."""
     priority: int = Field(default=0, ge=0, le=65535)
-    """The order of failover, as in DNS's SRV records (RFC 2782): the lowest number that can be reached takes the requests. Pipelines run on the
-    first of the lowest number."""
+    """The order of failover, as in DNS's SRV records (RFC 2782): the lowest number that can be reached takes the requests. Pipelines run
+    on the first of the lowest number."""
     weight: int | None = Field(default=None, ge=0, le=100)
     """Percent of the requests among the clusters of its priority; by default all have the same."""
     when_unreachable: Literal["fail", "skip"] = "fail"

@@ -151,8 +151,8 @@ class EnvironmentSpec(SpecModel):
     """An environment whose fields hold where this one sets none."""
     cluster: Cluster | None = None
     clusters: Items[MemberCluster] = ()
-    """Several clusters, such as one in each region, instead of `cluster`. What is applied stands on all of them, unless its `placement` says
-    otherwise."""
+    """Several clusters, such as one in each region, instead of `cluster`. What is applied stands on all of them, unless its `placement`
+    says otherwise."""
     cloud: Cloud | None = None
     state: State = Field(default_factory=State)
     secret_stores: Items[SecretStore] = ()

@@ -73,6 +73,51 @@ def test_nothing_is_left_to_do_for_trueup_and_for_the_providers(repository: Any)
         assert preview["ok"] and [s for s in preview["steps"] if s["action"] not in ("same", "refresh")] == [], preview
 
 
+def test_the_specs_are_compared_with_what_is_live_field_by_field(repository: Any, cluster: Any) -> None:
+    assert repository.trueup("diff", "cluster", "--live").out.startswith("Nothing differs: ")
+    repository.edit("cluster.yaml", "minReplicas: 3", "minReplicas: 2")
+    repository.edit("elastic.yaml", "LOG_LEVEL: info", "LOG_LEVEL: debug")
+    repository.edit("cluster.yaml", "ports: [5000]", "ports: [5000, 5001]")
+    (repository.folder / "more.yaml").write_text(
+        (repository.folder / "elastic.yaml").read_text().replace("elastic", "more").replace("/more", "/more-of-it")
+    )
+    try:
+        found = repository.trueup("diff", "cluster", "--live", "--output", "json").json["objects"]
+        differing = {o["resource"].partition(":")[2].rpartition("/")[2]: o for o in found if o["what"] != "same"}
+        created = {name for name, o in differing.items() if o["what"] == "create"}
+        assert "v1:Deployment::more" in created and "v1:Service::more" in created, differing
+        changed = {n: {c["path"]: (c["live"], c["desired"]) for c in o["changes"]} for n, o in differing.items()}
+        assert changed["v1:Deployment::churn"] == {"spec.replicas": (3, 2)}
+        assert changed["v1:Deployment::elastic"] == {
+            "spec.template.spec.containers[predictor].env[LOG_LEVEL].value": ("info", "debug")
+        }
+        assert len(differing) - len(created) == 3, differing.keys()
+        text = repository.trueup("diff", "cluster", "--live").out
+        assert (
+            "    ~ spec.replicas: 3 → 2\n" in text
+            and "+ cluster.churn.serving  kubernetes:apps/v1:Deployment more" in text
+        )
+    finally:
+        (repository.folder / "more.yaml").unlink()
+        repository.git("checkout", "-q", ".")
+
+
+def test_a_plan_without_the_cluster_knows_what_it_lacked_and_when(repository: Any, cluster: Any) -> None:
+    (observed,) = (e for e in repository.trueup("audit", "log", "--output", "json").json if e["event"] == "observed")
+    repository.edit("elastic.yaml", "    minReplicas: 2\n", "    minReplicas: 2\n    priorityClass: urgent\n")
+    refused = repository.trueup("plan", "cluster", code=4)
+    assert "needs PriorityClass 'urgent'" in refused.err and observed["time"][:10] in refused.err, refused.text
+    made = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "urgent"}, "value": 9}
+    cluster.apply(made)
+    try:
+        assert "urgent" in repository.trueup("plan", "cluster", code=4).err, "nobody looked since"
+        assert "urgent" not in repository.trueup("plan", "cluster", "--live").err
+        assert "urgent" not in repository.trueup("plan", "cluster").err, "what was looked at is recorded"
+    finally:
+        cluster.kubectl("delete", "priorityclass", "urgent")
+        repository.git("checkout", "-q", "elastic.yaml")
+
+
 @pytest.mark.capability("infrastructure/kubernetes-management", by="trueup.observe.objects:look")
 def test_drift_is_named_and_put_right_and_what_is_an_autoscalers_is_its_own(repository: Any, cluster: Any) -> None:
     template = cluster.get(f"{DEPLOYMENTS}/churn")["spec"]["template"]["spec"]

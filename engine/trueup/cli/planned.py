@@ -33,10 +33,17 @@ def prepare_for(
         if pinned:
             note(pinned)
     if live:
+        from trueup.record.events import LedgerError
+        from trueup.workspace import surveying
         from trueup.workspace.operating import sight
 
         see = lambda catalog, recorded: sight(workspace, catalog, recorded)  # noqa: E731 — what `prepare` calls
-        return prepare(workspace, environment, tree, rules=rules, see=see)
+        found = prepare(workspace, environment, tree, rules=rules, see=see)
+        try:
+            surveying.record(workspace, environment, found.recorded, found.looked)
+        except LedgerError as error:
+            note(f"What the cluster has is not recorded, so that plans without --live do not know it: {error}")
+        return found
     if whole:
         return prepare(workspace, environment, tree, rules=rules)
     return prepare_narrowly(workspace, environment, tree, rules=rules)

@@ -56,6 +56,8 @@ class Recorded:
     """The ledger's newest commit; empty where there is no ledger yet."""
     pins: Mapping[str, str] = field(default_factory=dict)
     """Environment → commit that a direct rollback pinned it at."""
+    inventories: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    """What each cluster had when it was looked at last, as JSON: by environment and the cluster's name."""
     durations: Mapping[str, float] = field(default_factory=dict)
     """Seconds that the last run of each document took, by `str(Key)`."""
 

@@ -32,6 +32,8 @@ class EventKind(StrEnum):
     RETIRED = "retired"
     """Old versions of a model left the registry."""
     DRIFT = "drift"
+    OBSERVED = "observed"
+    """What the environment's clusters have was looked at, and is not what was recorded, or that was long ago."""
     ROLLED_BACK = "rolled-back"
     DESTROYED = "destroyed"
     DENIED = "denied"

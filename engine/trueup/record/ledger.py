@@ -1,7 +1,7 @@
 """The ledger: a Git branch of its own with one commit an event. Called by the façade; decides nothing.
 
 The commit's tree holds the event as an in-toto statement (`event.json`) and, for each workspace of the repository, what is
-recorded as applied: `<workspace>/stacks/…`, `pins/…`, `approvals/…`, `durations.json`. An append is compare-and-swap on the
+recorded as applied: `<workspace>/stacks/…`, `pins/…`, `approvals/…`, `clusters/…`, `durations.json`. An append is compare-and-swap on the
 ref, tried again on top of whatever another writer put there, so that nobody's entry is lost.
 """
 
@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,8 @@ class Stacks:
     commit: str
     """Empty where there is no ledger yet."""
     oids: Mapping[StackId, str]
+    clusters: Mapping[str, str] = field(default_factory=dict)
+    """The same of what each cluster was seen to have, by the file's name."""
 
 
 class Ledger:
@@ -252,7 +254,8 @@ class Ledger:
         with Reader(self.git) as reader:
             head = reader.read(at) if at else self._newest(reader)
             tree = Tree(reader, head.id if head else "", self.workspace)
-            return Stacks(tree.commit, {_stack_id(name): oid for name, oid in tree.items("stacks").items()})
+            oids = {_stack_id(name): oid for name, oid in tree.items("stacks").items()}
+            return Stacks(tree.commit, oids, tree.items(updates.INVENTORIES))
 
     def recorded(
         self, environment: str | None = None, *, at: str = "", namespaces: frozenset[str] | None = None
@@ -271,6 +274,7 @@ class Ledger:
                 stacks={s.id: s for s in _stacks(tree, environment, namespaces)},
                 head=head.id,
                 pins=_pins(tree, environment),
+                inventories=dict(_inventories(tree, environment)),
                 durations=states.load(durations) if durations else {},
             )
 
@@ -347,3 +351,11 @@ def _pins(tree: Tree, environment: str | None) -> dict[str, str]:
     wanted = {n.removesuffix(".json"): n for n in tree.names("pins")}
     data = {e: tree.read(f"pins/{n}") for e, n in wanted.items() if environment in (None, e)}
     return {e: states.load(d)["commit"] for e, d in data.items() if d is not None}
+
+
+def _inventories(tree: Tree, environment: str | None) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
+    for name in tree.names(updates.INVENTORIES):
+        whose, _, cluster = name.removesuffix(".json").partition(".")
+        data = tree.read(f"{updates.INVENTORIES}/{name}") if environment in (None, whose) else None
+        if data is not None:
+            yield (whose, cluster), states.load(data)

@@ -56,6 +56,15 @@ class DurationUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class InventoryUpdate:
+    """What a cluster of an environment was seen to have, as JSON; `cluster` is its name where there are several."""
+
+    environment: str
+    cluster: str
+    form: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class ApprovalUpdate:
     """An approval that was given; `id` is its own (letters, digits and `-`), `form` its JSON."""
 
@@ -64,14 +73,19 @@ class ApprovalUpdate:
     form: Mapping[str, Any]
 
 
-Update = StackUpdate | PinUpdate | DurationUpdate | ApprovalUpdate
+Update = StackUpdate | PinUpdate | DurationUpdate | InventoryUpdate | ApprovalUpdate
 
-DURATIONS = "durations.json"
+DURATIONS, INVENTORIES = "durations.json", "clusters"
 
 
 def stack_path(stack: StackId) -> str:
     """Where a stack is kept."""
     return f"stacks/{stack}.json"
+
+
+def inventory_path(environment: str, cluster: str) -> str:
+    """Where it is kept what a cluster was seen to have."""
+    return f"{INVENTORIES}/{environment}{'.' if cluster else ''}{cluster}.json"
 
 
 def approvals_folder(environment: str) -> str:
@@ -103,6 +117,8 @@ def _files(update: Update, read: Read) -> Files:
         case DurationUpdate(seconds):
             known = read(DURATIONS)
             return {DURATIONS: states.dump({**(states.load(known) if known else {}), **seconds})}
+        case InventoryUpdate(environment, cluster, form):
+            return {inventory_path(environment, cluster): states.dump(form)}
         case ApprovalUpdate(environment, name, form):
             return {f"{approvals_folder(environment)}{name}.json": states.dump(form)}
 

@@ -87,14 +87,16 @@ def _surveyed(workspace: Workspace, environment: str, compared: Compared) -> _Su
     learning = (
         memories.enabled() and compared.rules is None
     )  # who plans a tree of their own does so again, and wants it learned
+    stacks = workspace.ledger.stacks()
     kept = None if memory.groups or learning else quiet.kept(compared.applied)
+    before = workspace.ledger.stacks(at=kept.ledger) if kept is not None else stacks
+    if before.clusters != stacks.clusters:
+        kept = None  # what is lacking on a cluster may be of any namespace
     if kept is None and not memories.enabled():
         return None
     files = _Files.of(trees, memory, applied if kept is not None else None)
     if files is None:
         return None
-    stacks = workspace.ledger.stacks()
-    before = workspace.ledger.stacks(at=kept.ledger) if kept is not None else stacks
     found = _Survey(environment, compared, stacks, place, memory, files, kept, _differing(before, stacks))
     return found if all(found.shared_of(t) == found.shared_of(compared.head) for t in trees) else None
 
@@ -295,7 +297,7 @@ class _Survey:
 
     def _read_of(self, root: str, paths: Iterable[str]) -> str:
         """The digest of all that a plan reads of a cell beside its specs."""
-        found = [self.environment, self._shared]
+        found = [self.environment, self._shared, *(f"{n}\t{oid}" for n, oid in sorted(self.stacks.clusters.items()))]
         found += (f"{path}\t{self._oid(path)}" for path in sorted(paths))
         found += self._stacks_by_cell.get(root, ())
         return memories.content(text.encode("utf-8", "surrogateescape") for text in found)

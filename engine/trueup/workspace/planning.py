@@ -12,8 +12,9 @@ from trueup.compile.compilation import Compilation, compile_catalog
 from trueup.exits import NOTHING_SELECTED
 from trueup.load.parts import Part
 from trueup.load.trees import Tree, WorkingTree, revision
-from trueup.observe import away, cursors, soaking
+from trueup.observe import cursors, inventories, soaking
 from trueup.observe.facts import facts
+from trueup.observe.inventories import Inventory
 from trueup.observe.live import Sight
 from trueup.plan.categories import spec_changes
 from trueup.plan.planning import Revision, plan
@@ -26,7 +27,7 @@ from trueup.resolve.environments import environments
 from trueup.validate.spreading import without_collector
 from trueup.validate.validation import Validated, validate
 from trueup.validate.validation import documents as read_documents
-from trueup.workspace import costing, guarding
+from trueup.workspace import costing, guarding, surveying
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup_specs.core.diagnostics import Diagnostic, failed, nearest
 from trueup_specs.core.envelope import Document
@@ -49,6 +50,8 @@ class Prepared:
     """The catalog whose policies, teams and approvals hold: the base branch's."""
     ruling_commit: str = ""
     """The commit of those rules."""
+    looked: Mapping[str, Inventory] = field(default_factory=dict)
+    """What the environment's clusters have, by their names, where they were looked at."""
 
     @property
     def forbidden(self) -> bool:
@@ -145,16 +148,17 @@ def prepared(
     applied = _applied_documents(compared.applied, environment)
     before = applied if rules is None else ruling.documents
     seen = see(catalog, recorded) if see else Sight()
+    known, looked = surveying.look(workspace, environment, catalog.settings, recorded, see is not None)
     made, forbidden = plan(catalog, compilation, recorded, _revision(tree), before=before, observed=seen.observation())
     made = costing.costed(workspace, made, tree, ruling, compilation, recorded)
     made = _judged(made, catalog, compilation, ruling)
     made = _guarded(workspace, made, compared, ruling, list((applied or {}).values()) if rules is None else [])
     if rules is not None and applied is not None:
         made = replace(made, evidence=replace(made.evidence, unapplied=spec_changes(applied, ruling.documents)))
-    notes = (*asked.diagnostics, *compilation.diagnostics, *soaking.notes(catalog), *away.notes(catalog, seen))
-    diagnostics = (*found.diagnostics, *notes, *forbidden)
+    notes = (*asked.diagnostics, *compilation.diagnostics, *soaking.notes(catalog))
+    diagnostics = (*found.diagnostics, *notes, *inventories.judged(catalog, compilation, known), *forbidden)
     ruling_commit = (tree if rules is None else rules).commit
-    return Prepared(tree, catalog, compilation, recorded, made, diagnostics, seen, ruling, ruling_commit)
+    return Prepared(tree, catalog, compilation, recorded, made, diagnostics, seen, ruling, ruling_commit, looked)
 
 
 def _asked(workspace: Workspace, catalog: Catalog) -> cursors.Asked:

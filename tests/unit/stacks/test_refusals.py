@@ -104,8 +104,8 @@ def test_what_is_missing_on_the_cluster_is_said_with_what_to_install() -> None:
     scaled = {"image": IMAGE, "maxReplicas": 4, "scaleMetric": "rps", "scaleTarget": 5}
     made = endpoint(scaled)
     assert [d.summary.rpartition(": ")[2] for d in made.diagnostics] == [
-        "scaling by rps needs KEDA, and the cluster of environment 'prod' is not said to have it.",
-        "scaling by rps needs the servers' metrics, and the cluster of environment 'prod' is not said to have it.",
+        "scaling by rps needs KEDA, and spec.cluster.components of Environment/prod does not name it.",
+        "scaling by rps needs the servers' metrics, and spec.cluster.components of Environment/prod does not name it.",
         "scaling by rps needs the servers' metrics, and environment 'prod' names no Prometheus server.",
     ]
     assert made.diagnostics[0].fix == (

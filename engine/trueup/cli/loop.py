@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trueup.cli.options import HERE, BreakGlass, Directory, EnvironmentName, Form, Output, Why, Yes
 from trueup.cli.terminal import confirmed, emit, emit_json, note
 from trueup.exits import USAGE
+
+if TYPE_CHECKING:
+    from trueup.load.trees import Tree
+    from trueup.workspace.opening import Workspace
 
 Revision = Annotated[str, typer.Option("--revision", metavar="REV", help="A Git revision instead of the working tree.")]
 
@@ -29,11 +33,18 @@ class PlanForm(StrEnum):
 
 
 def diff(
-    environment: EnvironmentName, revision: Revision = "", output: Output = Form.TEXT, directory: Directory = HERE
+    environment: EnvironmentName,
+    revision: Revision = "",
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Compare with what is live, field by field: a cluster is asked by a dry run."),
+    ] = False,
+    output: Output = Form.TEXT,
+    directory: Directory = HERE,
 ) -> None:
-    """Show which specs differ from what is applied, and what that means.
+    """Show which specs differ from what is applied, and what that means; or, with --live, how reality differs from them.
 
-    Example: trueup diff dev
+    Example: trueup diff prod --live
     """
     from trueup.cli.selection import desired_tree
     from trueup.plan.saved import spec_change_json
@@ -43,6 +54,9 @@ def diff(
 
     workspace = open_workspace(directory)
     tree, _ = desired_tree(workspace, environment, revision)
+    if live:
+        _diff_live(workspace, environment, tree, output)
+        return
     changes = prepare(workspace, environment, tree).plan.changes
     if output is Form.JSON:
         emit_json([spec_change_json(c) for c in changes])
@@ -51,6 +65,24 @@ def diff(
             "\n".join(plans.spec_line(c).strip() for c in changes)
             or f"The specs are as they were applied to {environment}."
         )
+
+
+def _diff_live(workspace: Workspace, environment: str, tree: Tree, output: Form) -> None:
+    from trueup.cli.failures import read_line
+    from trueup.exits import INVALID
+    from trueup.views import comparisons
+    from trueup.views.diagnostics import render
+    from trueup.workspace import diffing
+
+    prepared, found = diffing.live(workspace, environment, tree)
+    if prepared.diagnostics:
+        note(render(prepared.diagnostics, "text", read_line))
+    if output is Form.JSON:
+        emit_json(comparisons.as_json(environment, found))
+    else:
+        emit(comparisons.text(environment, found))
+    if prepared.forbidden:
+        raise typer.Exit(INVALID)
 
 
 def plan(

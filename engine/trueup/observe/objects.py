@@ -30,13 +30,9 @@ VOLATILE = ("managedFields", "resourceVersion", "generation", "creationTimestamp
 Object = dict[str, Any]
 
 
-def look(states: Iterable[Checkpoint], connect: Callable[[], Cluster], stacks: str = "") -> Sight:
-    """Looks at every Kubernetes object of the states, several at once. `connect` is called only where there is one.
-
-    `stacks` is what the names of the cluster's stacks end with, where the environment has several.
-    """
-    everything = [r for state in states for r in state.by_address().values()]
-    there = [r for r in everything if r.address.type.startswith(KUBERNETES) and r.address.stack.cluster == stacks]
+def look(states: Iterable[Checkpoint], connect: Callable[[], Cluster]) -> Sight:
+    """Looks at every Kubernetes object of the states, several at once. `connect` is called only where there is one."""
+    there = [r for state in states for r in state.by_address().values() if r.address.type.startswith(KUBERNETES)]
     if not there:
         return Sight()
     try:
@@ -72,7 +68,7 @@ def _compared(
         if error.code != INVALID:
             raise
         # What was applied and what is there do not go together, such as two ports of one name.
-        return differences(_shown(applied), _comparable(_within(live, _shown(applied)))), None
+        return differences(_shown(applied), comparable(_within(live, _shown(applied)))), None
     # What was put into a Secret is told by its owner, never by its value.
     extra = () if secret else intruders(live, applied)
     appended = not secret and any(c.recorded == ABSENT and c.path.endswith("]") for c in changes)
@@ -94,7 +90,7 @@ def _drift(cluster: Cluster, applied: Object, live: Object, manager: str) -> Ite
     """What an apply would put back, each with what was applied and what is there."""
     if manager:
         wanted = cluster.dry_run(_with_live_secrets(applied, live), manager)
-        yield from differences(_comparable(wanted), _comparable(live))
+        yield from differences(comparable(wanted), comparable(live))
         yield from _foreign_secrets(applied, live, manager)
 
 
@@ -136,7 +132,8 @@ def _within(live: Any, shape: Any) -> Any:
     return live
 
 
-def _comparable(thing: Mapping[str, Any]) -> Object:
+def comparable(thing: Mapping[str, Any]) -> Object:
+    """An object without what every request changes, and without its status."""
     metadata = {k: v for k, v in thing["metadata"].items() if k not in VOLATILE}
     return {**{k: v for k, v in thing.items() if k != "status"}, "metadata": metadata}
 

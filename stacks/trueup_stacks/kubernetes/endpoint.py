@@ -8,7 +8,17 @@ from trueup_specs.core.envelope import Document, SecretKeyRef
 from trueup_specs.kinds.endpoint.spec import EndpointSpec
 from trueup_stacks.core.resources import Output, Resource, Value
 from trueup_stacks.core.targets import Catalog, Compiled, env_value
-from trueup_stacks.kubernetes import autoscaling, kserve, monitoring, naming, networking, rollouts, routes, tokens
+from trueup_stacks.kubernetes import (
+    autoscaling,
+    kserve,
+    meshes,
+    monitoring,
+    naming,
+    networking,
+    rollouts,
+    routes,
+    tokens,
+)
 from trueup_stacks.kubernetes.pods import pod_template
 from trueup_stacks.local.serving import served_version
 
@@ -75,6 +85,8 @@ def _around(document: Document, spec: EndpointSpec, catalog: Catalog) -> Iterato
     token, budget = networking.budget(document)
     yield token, "", budget
     yield tokens.NETWORK_POLICY, "", networking.admitted(document, catalog)
+    for token, properties in meshes.policies(document, catalog):
+        yield token, "", properties
     for token, properties in autoscaling.autoscaler(document, spec, catalog) if own else ():
         yield token, "", properties
     for token, properties in monitoring.monitor(document, catalog):

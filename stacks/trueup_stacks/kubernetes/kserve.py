@@ -64,7 +64,7 @@ def inference_service(spec: EndpointSpec, template: dict[str, Value]) -> dict[st
         **pod,
         **{k: v for k, v in scaling.items() if v is not None},
         "timeout": math.ceil(seconds(predictor.timeout)),
-        "labels": template["metadata"]["labels"],
+        **template["metadata"],
         "deploymentStrategy": rollouts.kubernetes(spec.rollout),
     }
     return {"spec": {"predictor": found}, "metadata": {"annotations": {"serving.kserve.io/deploymentMode": "Standard"}}}

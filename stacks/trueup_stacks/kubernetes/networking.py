@@ -11,7 +11,7 @@ from trueup_specs.kinds.endpoint.spec import EndpointSpec
 from trueup_specs.kinds.environment.cluster import Egress
 from trueup_stacks.core.resources import Value
 from trueup_stacks.core.targets import Catalog
-from trueup_stacks.kubernetes import naming, rollouts, tokens
+from trueup_stacks.kubernetes import meshes, naming, rollouts, tokens
 from trueup_stacks.kubernetes.containers import PORT
 
 PROMETHEUS_NAMESPACE = "monitoring"
@@ -66,11 +66,17 @@ def admitted(document: Document, catalog: Catalog) -> dict[str, Value]:
             }
         )
     if cluster.prometheus is not None or "prometheus-operator" in cluster.components:
-        reader = cluster.prometheus.namespace if cluster.prometheus is not None else None
-        sources.append(_namespace(reader or PROMETHEUS_NAMESPACE))
-    rule = {"from": sources, "ports": [{"port": PORT, "protocol": "TCP"}]}
+        sources.append(prometheus(catalog))
+    ports = [PORT, *meshes.ports(catalog)]
+    rule = {"from": sources, "ports": [{"port": port, "protocol": "TCP"} for port in ports]}
     pods = {"matchLabels": naming.selector(document)}
     return {"spec": {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": [rule]}}
+
+
+def prometheus(catalog: Catalog) -> dict[str, Value]:
+    """Where the cluster's Prometheus reads metrics from, as a peer of a policy."""
+    server = naming.cluster(catalog).prometheus
+    return _namespace((server.namespace if server is not None else None) or PROMETHEUS_NAMESPACE)
 
 
 def entered(gateway: Document) -> dict[str, Value]:
@@ -85,12 +91,15 @@ def closed() -> dict[str, Value]:
 
 
 def opened(catalog: Catalog) -> dict[str, Value]:
-    """What the pods of a namespace may reach: DNS, the environment's namespaces, the registry, and what the environment opens."""
+    """What the pods of a namespace may reach: DNS, the environment's namespaces, the mesh, the registry, and what the environment
+    opens."""
     cluster = naming.cluster(catalog)
     rules: list[Value] = [
         {"to": [_namespace("kube-system")], "ports": _DNS},
         {"to": [{"podSelector": {}}, {"namespaceSelector": _environment(catalog)}]},
     ]
+    if cluster.mesh is not None:
+        rules.append({"to": [_namespace(meshes.namespace(cluster.mesh))]})
     openings = list(cluster.namespaces.egress)
     if not any(o.name == "registry" for o in openings):
         rules += _registry(catalog.settings.registry.tracking_uri)

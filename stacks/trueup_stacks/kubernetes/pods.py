@@ -8,7 +8,7 @@ from trueup_specs.core.envelope import Document, seconds
 from trueup_specs.kinds.endpoint.spec import EndpointSpec
 from trueup_stacks.core.resources import Value
 from trueup_stacks.core.targets import Catalog
-from trueup_stacks.kubernetes import naming
+from trueup_stacks.kubernetes import meshes, naming
 from trueup_stacks.kubernetes.containers import container
 
 _USER = 65532
@@ -38,8 +38,11 @@ def pod_template(document: Document, model: Document, version: int, catalog: Cat
         pod["priorityClassName"] = predictor.priority_class
     if secrets := pull_secrets(catalog):
         pod["imagePullSecrets"] = secrets
-    labels = {**naming.labels(document, catalog), "app.kubernetes.io/version": str(version)}
-    return {"metadata": {"labels": labels}, "spec": pod}
+    meshed = meshes.marks(catalog)
+    own = {**naming.labels(document, catalog), "app.kubernetes.io/version": str(version)}
+    labels = {**own, **meshed.get("labels", {})}
+    annotations = {"annotations": meshed["annotations"]} if "annotations" in meshed else {}
+    return {"metadata": {"labels": labels, **annotations}, "spec": pod}
 
 
 def security() -> dict[str, Value]:

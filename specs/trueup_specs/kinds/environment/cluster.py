@@ -39,6 +39,19 @@ class ClusterPrometheus(SpecModel):
     """Where it runs, so that servers let it read their metrics; by default `monitoring`."""
 
 
+class Mesh(SpecModel):
+    """The service mesh of the cluster. Servers are in it and let in only who shows a certificate of it (mutual TLS), so that the gateway,
+    and a Prometheus that reads their metrics, have to be in it too."""
+
+    type: Literal["istio", "linkerd"]
+    mode: Literal["sidecar", "ambient"] = "sidecar"
+    """Istio's data plane: a proxy beside each server, for which its CNI plugin is needed (as it is for Linkerd), or one a node."""
+    revision: str | None = Field(default=None, min_length=1)
+    """Istio's control plane that the proxies are of, where there are several (`istio.io/rev`)."""
+    namespace: Name | None = None
+    """Where the mesh's own servers run, which proxies have to reach; by default `istio-system` or `linkerd`."""
+
+
 class Limits(SpecModel):
     """What a container has that names nothing itself (a LimitRange), by Kubernetes' names: `cpu`, `memory`, `ephemeral-storage`."""
 
@@ -95,6 +108,7 @@ class Cluster(SpecModel):
     """What is installed there. What a spec needs and this does not name is an error at plan."""
     gateway: ClusterGateway | None = None
     prometheus: ClusterPrometheus | None = None
+    mesh: Mesh | None = None
     namespaces: Namespaces = Field(default_factory=Namespaces)
     image_pull_secrets: Items[PullSecret] = ()
     admission: bool = True

@@ -1,4 +1,4 @@
-"""Rules of an Environment's cluster (TRU1107 to TRU1109): openings, quantities, a place for what is named."""
+"""Rules of an Environment's cluster (TRU1107 to TRU1109, TRU1156): openings, quantities, the mesh."""
 
 from __future__ import annotations
 
@@ -105,4 +105,26 @@ class QuotaMalformed(SpecRule[EnvironmentSpec]):
                     )
 
 
-RULES: tuple[type[Rule], ...] = (EgressNowhere, QuotaMalformed)
+class MeshIgnored(SpecRule[EnvironmentSpec]):
+    """`mode: ambient` and `revision` of a mesh are Istio's."""
+
+    code = "TRU1156"
+    reason = "Linkerd has neither, so that they would do nothing."
+    good = _cluster("    mesh: {type: istio, mode: ambient, revision: stable}")
+    bad = _cluster("    mesh: {type: linkerd, mode: ambient}\n#                                 ^")
+
+    def find(self, spec: EnvironmentSpec, document: Document, index: Index) -> Iterator[Finding]:
+        for path, cluster in clusters(spec):
+            mesh = cluster.mesh
+            if mesh is None or mesh.type == "istio":
+                continue
+            given = {"mode": mesh.mode != "sidecar", "revision": mesh.revision is not None}
+            for name in (n for n, is_given in given.items() if is_given):
+                yield Finding(
+                    (*path, "mesh", name),
+                    f"Linkerd has no `{name}`.",
+                    fix=f"Remove `{name}`, or write `type: istio`.",
+                )
+
+
+RULES: tuple[type[Rule], ...] = (EgressNowhere, QuotaMalformed, MeshIgnored)

@@ -30,9 +30,13 @@ VOLATILE = ("managedFields", "resourceVersion", "generation", "creationTimestamp
 Object = dict[str, Any]
 
 
-def look(states: Iterable[Checkpoint], connect: Callable[[], Cluster]) -> Sight:
-    """Looks at every Kubernetes object of the states, several at once. `connect` is called only where there is one."""
-    there = [r for state in states for r in state.by_address().values() if r.address.type.startswith(KUBERNETES)]
+def look(states: Iterable[Checkpoint], connect: Callable[[], Cluster], stacks: str = "") -> Sight:
+    """Looks at every Kubernetes object of the states, several at once. `connect` is called only where there is one.
+
+    `stacks` is what the names of the cluster's stacks end with, where the environment has several.
+    """
+    everything = [r for state in states for r in state.by_address().values()]
+    there = [r for r in everything if r.address.type.startswith(KUBERNETES) and r.address.stack.cluster == stacks]
     if not there:
         return Sight()
     try:

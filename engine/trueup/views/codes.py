@@ -76,7 +76,15 @@ OTHERS: Mapping[str, tuple[str, str]] = {
         "A cluster must have the kinds and classes that the objects of a document need.",
         "The apply would fail half-way; what the cluster had is known from when it was looked at last.",
     ),
+    "TRU2016": (
+        "A cluster that is away is skipped, where its `whenUnreachable` says so.",
+        "What is meant for it is neither looked at nor applied until it answers again.",
+    ),
     "TRU2101": ("A column that a model uses must stay.", "The model in use was trained on it, and callers send it."),
     "TRU2102": ("What is protected is not deleted or replaced.", "Take the protection away in an apply of its own."),
+    "TRU2103": (
+        "A cluster that holds something must be named by its environment.",
+        "Nobody could say where what is to be deleted is; another cluster of the same kubeconfig may be meant.",
+    ),
 }
 """Message and reason by code."""

@@ -23,6 +23,7 @@ from trueup.workspace import quiet, retiring, surveying
 from trueup.workspace.drivers import cluster_of, driver_of, resolver_of
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup.workspace.planning import Prepared
+from trueup.workspace.reaching import Reach, reach
 from trueup_stacks.core.resources import Address, Stack, StackId, Value, decode, outputs_of
 
 DONE, FAILED, WAITING, PARTLY, NOTHING = "done", "failed", "waiting", "partly", "nothing"
@@ -62,7 +63,7 @@ def apply(
     `on_driver` gets the driver before anything begins, for who may want to interrupt it.
     """
     environment = prepared.catalog.environment
-    _reach(workspace, prepared)
+    reached = _reach(workspace, prepared)
     surveying.record(workspace, environment, prepared.recorded, prepared.looked)
     _export(workspace, prepared)
     recorder = _Recorder(workspace, prepared)
@@ -76,6 +77,9 @@ def apply(
         touched=touched | (everything if refresh else frozenset()),
         refreshed=everything | touched if refresh else _drifted(prepared.plan.steps),
         known={a: r.outputs for s in prepared.recorded.stacks.values() for a, r in s.resources.items()},
+        skipped=reached.skipped(
+            [prepared.compilation.stacks.get(id) or Stack(id, ()) for id in everything | touched], prepared.recorded
+        ),
     )
     _put_right(workspace, prepared, on_event)
     operator = Returning(driver, _former(prepared))
@@ -96,20 +100,22 @@ def apply(
         ),
         DurationUpdate(recorder.durations),
     )
-    if result.ok:
+    if result.ok and not result.blocked:
         told = StackId(environment, "registry", "model")
         retiring.retire(workspace, prepared, lambda line: on_event(Progress(told, "log", message=line)))
     return Applied(outcome, result, recorder.held, recorder.gates, entry.id)
 
 
-def _reach(workspace: Workspace, prepared: Prepared) -> None:
-    """Raises WorkspaceError where the environment's cluster does not answer: nothing is begun then, and nothing recorded as failed."""
-    if prepared.catalog.settings.target != "kubernetes":
-        return
+def _reach(workspace: Workspace, prepared: Prepared) -> Reach:
+    """The clusters that answer. Raises WorkspaceError where one does not that has to: nothing is begun then, and nothing recorded as
+    failed."""
+    if prepared.catalog.settings.target != "kubernetes" or prepared.catalog.settings.clusters:
+        return reach(workspace, prepared.catalog.settings)
     try:
         cluster_of(workspace, prepared.catalog.settings).request("GET", "/version")
     except ClusterError as error:
         raise WorkspaceError(str(error)) from None
+    return Reach()
 
 
 def _export(workspace: Workspace, prepared: Prepared) -> None:
@@ -130,7 +136,8 @@ def _put_right(workspace: Workspace, prepared: Prepared, on_event: Callable[[Pro
         if step.exempt != "drift" or seen is None or seen.remedy is None:
             continue
         try:
-            remedies.put_right(cluster_of(workspace, prepared.catalog.settings), seen.remedy)
+            on = step.address.stack.cluster
+            remedies.put_right(cluster_of(workspace, prepared.catalog.settings, on), seen.remedy)
         except ClusterError as error:
             on_event(Progress(step.address.stack, "log", step.address, message=str(error)))
 

@@ -12,7 +12,7 @@ from trueup.compile.compilation import Compilation, compile_catalog
 from trueup.exits import NOTHING_SELECTED
 from trueup.load.parts import Part
 from trueup.load.trees import Tree, WorkingTree, revision
-from trueup.observe import cursors, inventories, soaking
+from trueup.observe import away, cursors, inventories, soaking
 from trueup.observe.facts import facts
 from trueup.observe.inventories import Inventory
 from trueup.observe.live import Sight
@@ -155,7 +155,7 @@ def prepared(
     made = _guarded(workspace, made, compared, ruling, list((applied or {}).values()) if rules is None else [])
     if rules is not None and applied is not None:
         made = replace(made, evidence=replace(made.evidence, unapplied=spec_changes(applied, ruling.documents)))
-    notes = (*asked.diagnostics, *compilation.diagnostics, *soaking.notes(catalog))
+    notes = (*asked.diagnostics, *compilation.diagnostics, *soaking.notes(catalog), *away.notes(catalog, seen))
     diagnostics = (*found.diagnostics, *notes, *inventories.judged(catalog, compilation, known), *forbidden)
     ruling_commit = (tree if rules is None else rules).commit
     return Prepared(tree, catalog, compilation, recorded, made, diagnostics, seen, ruling, ruling_commit, looked)

@@ -34,9 +34,9 @@ def look(
 def _reached(workspace: Workspace, settings: EnvironmentSpec) -> Iterator[tuple[str, Callable[[], Cluster]]]:
     from trueup.workspace.drivers import cluster_of
 
-    if settings.target == "kubernetes" and not settings.clusters:
-        for name in clusters(settings):
-            yield name, partial(cluster_of, workspace, settings, name)
+    if settings.target == "kubernetes":
+        for ending in clusters(settings):
+            yield ending, partial(cluster_of, workspace, settings, ending)
 
 
 def record(workspace: Workspace, environment: str, recorded: Recorded, looked: Mapping[str, Inventory]) -> None:

@@ -23,6 +23,11 @@ ROLLOUTS = Module(
     "v1.8.3",
     {"rollouts-controller": "github.com/argoproj/argo-rollouts/cmd/rollouts-controller"},
 )
+WORKFLOWS = Module(
+    "github.com/argoproj/argo-workflows/v4",
+    "v4.0.5",
+    {n: f"github.com/argoproj/argo-workflows/v4/cmd/{n}" for n in ("workflow-controller", "argoexec")},
+)
 
 
 def binary(program: str) -> Path:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cluster.building import ROLLOUTS
+from cluster.building import ROLLOUTS, WORKFLOWS
 from cluster.cluster import Cluster, tied
 from loopback import free_port
 
@@ -35,6 +36,43 @@ def rollouts(cluster: Cluster, namespace: str) -> Iterator[None]:
         yield
     finally:
         process.terminate()
+        process.wait(20)
+
+
+@contextmanager
+def workflows(cluster: Cluster, namespace: str) -> Iterator[str]:
+    """Argo Workflows for the Workflows of one namespace, whose name it gives. The pods' part of it (argoexec) is the kubelet's to have."""
+    WORKFLOWS.build()
+    for name in ("workflowtaskresults", "workflowtasksets", "workflowartifactgctasks", "clusterworkflowtemplates"):
+        # Argo's own, which nobody else writes.
+        file = WORKFLOWS.source() / "manifests" / "base" / "crds" / "minimal" / f"argoproj.io_{name}.yaml"
+        cluster.kubectl("apply", "--server-side", "-f", str(file))
+    settings = {"metricsConfig": "enabled: false\n", "telemetryConfig": "enabled: false\n"}
+    metadata = {"name": "workflow-controller-configmap", "namespace": namespace}
+    cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": settings})
+    command = [
+        *tied(),
+        str(WORKFLOWS.binary("workflow-controller")),
+        f"--kubeconfig={cluster.kubeconfig}",
+        "--namespaced",
+        f"--namespace={namespace}",
+        "--executor-image=argoexec",
+    ]
+    environment = {
+        **os.environ,
+        "LEADER_ELECTION_DISABLE": "true",
+        "DEFAULT_REQUEUE_TIME": "1s",
+        "HOME": str(cluster.folder),
+    }
+    with (cluster.folder / "workflow-controller.log").open("ab") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, env=environment
+        )
+    try:
+        yield namespace
+        assert process.poll() is None, cluster.log("workflow-controller")[-3000:]
+    finally:
+        process.kill()
         process.wait(20)
 
 

@@ -27,6 +27,7 @@ from cluster.cluster import tied
 
 _REFERENCE = re.compile(r"\$(?:\$|\(([-._A-Za-z0-9]+)\))")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+DEVICES = ("null", "zero", "full", "random", "urandom")
 GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL; a cluster of a cloud gives thirty."""
 
@@ -140,13 +141,15 @@ class Container:
         lines = [f"mount -t overlay overlay -o {shlex.quote(options)} {root}"]
         for name, program in self.programs.items():
             lines.append(f"mkdir -p {root}/usr/local/bin; cp {shlex.quote(str(program))} {root}/usr/local/bin/{name}")
+        lines += [f"mount -t tmpfs tmpfs {root}/dev", f"mkdir {root}/dev/shm", f"mount --rbind /proc {root}/proc"]
+        lines += [f"touch {root}/dev/{name}" for name in DEVICES]
+        lines += [f"mount --bind /dev/{name} {root}/dev/{name}" for name in (*DEVICES, "shm")]
         for mount in self.mounts:
             target = root + shlex.quote(mount.target)
             make = f"mkdir -p {target}" if mount.source.is_dir() else f"mkdir -p $(dirname {target}); touch {target}"
             lines.append(f"{make}; mount --bind {shlex.quote(str(mount.source))} {target}")
             if mount.read_only:
                 lines.append(f"mount -o remount,bind,ro {target}")
-        lines += [f"mount --rbind /dev {root}/dev", f"mount --rbind /proc {root}/proc"]
         if self.manifest.get("securityContext", {}).get("readOnlyRootFilesystem"):
             lines.append(f"mount -o remount,ro {root}")
         directory = shlex.quote(self.manifest.get("workingDir", "/"))

@@ -60,6 +60,12 @@ class Cluster:
         accept: str = "application/json",
     ) -> Any:
         """The answer's JSON. Raises ClusterError."""
+        data = self._answer(method, path, body, content, query, accept)
+        return json.loads(data) if data else None
+
+    def _answer(
+        self, method: str, path: str, body: Any, content: str, query: Mapping[str, str] | None, accept: str
+    ) -> bytes:
         url = f"{self.host}{path}" + (f"?{urlencode(query)}" if query else "")
         headers = {**self.authorization, "Accept": accept, "Content-Type": content}
         data = None if body is None else json.dumps(body)
@@ -71,7 +77,11 @@ class Cluster:
             ) from None
         if answer.status >= 400:
             raise _refusal(self.host, method, path, answer.status, answer.data)
-        return json.loads(answer.data) if answer.data else None
+        return bytes(answer.data or b"")
+
+    def text(self, path: str, query: Mapping[str, str] | None = None) -> str:
+        """The answer's text, such as a container's log. Raises ClusterError."""
+        return self._answer("GET", path, None, "application/json", query, "*/*").decode("utf-8", "replace")
 
     def get(self, thing: Mapping[str, Any]) -> Object | None:
         """The live object of a manifest's kind, namespace and name; None where it, or its kind, is not there. Raises ClusterError."""

@@ -26,6 +26,7 @@ from trueup_stacks.kubernetes.pipeline_steps import (
     SUFFIX,
     container,
     givers,
+    literal,
     ordered,
     text,
     texts,
@@ -150,7 +151,9 @@ def _template(document: Document, spec: PipelineSpec, catalog: Catalog) -> dict[
         "templates": [_dag(spec), *(_step(step, document, spec, catalog, shared) for step in ordered(spec))],
     }
     if spec.params:
-        found["arguments"] = {"parameters": [{"name": n, "value": text(p.default)} for n, p in spec.params.items()]}
+        found["arguments"] = {
+            "parameters": [{"name": n, "value": literal(text(p.default))} for n, p in spec.params.items()]
+        }
     if shared:
         found["volumeClaimTemplates"] = [{"metadata": {"name": "work"}, "spec": room}]
         found["volumeClaimGC"] = {"strategy": "OnWorkflowCompletion"}

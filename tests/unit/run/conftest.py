@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +14,14 @@ from trueup.run import folders, local, processes
 from trueup.run.parsing import parse
 from trueup.run.requests import RunRequest
 from trueup.run.states import RunStatus
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+if TYPE_CHECKING:
+    from trueup_test_runners import Bench
+
+    from cluster.cluster import Cluster
+    from cluster.kubelet import Kubelet
 
 
 @pytest.fixture
@@ -50,3 +59,53 @@ def run(home: Path, request_of: Callable[..., RunRequest]) -> Callable[..., RunS
         return found
 
     return done
+
+
+RUNNERS = ["local", pytest.param("jobs", marks=pytest.mark.slow), pytest.param("argo", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="session")
+def node(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubelet]:
+    """A node on which pods run."""
+    from cluster import building, kubelet
+
+    programs = {"argoexec": building.WORKFLOWS.binary("argoexec")} if building.WORKFLOWS.built() else {}
+    with kubelet.running(cluster, tmp_path_factory.mktemp("kubelet"), programs) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def jobs(cluster: Cluster, node: Kubelet) -> Bench:
+    """The runner `jobs`, in a namespace that holds pods to the level `restricted`."""
+    from trueup_test_runners import OnCluster
+
+    return OnCluster(cluster, node, "jobs", node.namespace("runs-jobs"))
+
+
+@pytest.fixture(scope="session")
+def argo(cluster: Cluster, node: Kubelet) -> Iterator[Bench]:
+    """The runner `argo`, with the controller of Argo Workflows."""
+    from trueup_test_runners import OnCluster
+
+    from cluster import building, controllers, kubelet_containers
+
+    if not building.WORKFLOWS.built():
+        pytest.skip("Argo Workflows is not built: `make soak` does it")
+    if not kubelet_containers.namespaces():
+        pytest.skip("Argo's executor needs a mount namespace, and so root")
+    if not cluster.install_crds("argo-workflows"):
+        pytest.skip("the CustomResourceDefinitions are not there")
+    with controllers.workflows(cluster, node.namespace("runs-argo")) as namespace:
+        yield OnCluster(cluster, node, "argo", namespace)
+
+
+@pytest.fixture(params=RUNNERS)
+def bench(request: pytest.FixtureRequest) -> Bench:
+    """Each runner in turn."""
+    from trueup_test_runners import OnThisMachine
+
+    return (
+        OnThisMachine(request.getfixturevalue("home"))
+        if request.param == "local"
+        else request.getfixturevalue(request.param)
+    )

@@ -85,8 +85,17 @@ def _open(store: SecretStore, folder: Path, environ: Mapping[str, str]) -> Looku
         return lambda reference: _from_environment(store, reference, environ)
     if store.type == "file":
         return lambda reference: _from_file(store, reference, folder)
+    if store.type == "external":
+        return lambda reference: _elsewhere(store, reference)
     decrypted = cache(lambda: _decrypt(store, folder, environ))
     return lambda reference: _from_map(reference, decrypted(), f"the encrypted file {store.path}")
+
+
+def _elsewhere(store: SecretStore, reference: Secret) -> str:
+    raise SecretError(
+        f"The secret {describe(reference)} is read by the cluster only, since the store {store.name} is of type `external`, and here its "
+        "value is needed. Name a store of another type."
+    )
 
 
 def _from_environment(store: SecretStore, reference: Secret, environ: Mapping[str, str]) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from trueup_specs.core.envelope import Document, SecretKeyRef
+from trueup_specs.core.envelope import Document
 from trueup_specs.kinds.endpoint.spec import EndpointSpec
 from trueup_stacks.core.resources import Output, Resource, Value
-from trueup_stacks.core.targets import Catalog, Compiled, env_value
+from trueup_stacks.core.targets import Catalog, Compiled
 from trueup_stacks.kubernetes import (
     autoscaling,
     kserve,
@@ -17,6 +17,7 @@ from trueup_stacks.kubernetes import (
     networking,
     rollouts,
     routes,
+    secrets,
     tokens,
 )
 from trueup_stacks.kubernetes.pods import pod_template
@@ -51,9 +52,8 @@ def emit_endpoint(document: Document, catalog: Catalog, compiled: Compiled) -> I
 def _before(document: Document, spec: EndpointSpec, catalog: Catalog) -> Iterator[tuple[str, str, dict[str, Value]]]:
     """What the pods need to start, and what a Rollout names."""
     yield tokens.SERVICE_ACCOUNT, "", {"automountServiceAccountToken": False}
-    secrets = {k: env_value(v) for k, v in spec.predictor.env.items() if isinstance(v, SecretKeyRef)}
-    if secrets:
-        yield tokens.SECRET, "", {"type": "Opaque", "stringData": secrets}
+    for token, properties in secrets.stored(catalog, secrets.of(spec.predictor)):
+        yield token, "", properties
     if spec.rollout.strategy == "blueGreen":
         for suffix, service in networking.services(document, spec):
             # It stands before the pods that it leads to, so that nobody may wait for them.

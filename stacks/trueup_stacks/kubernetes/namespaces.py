@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from trueup_specs.core.envelope import Document, SecretKeyRef
 from trueup_stacks.core.resources import Options, Resource, Value
-from trueup_stacks.core.targets import Catalog, Compiled, env_value
-from trueup_stacks.kubernetes import access, naming, networking, tokens, workflows
+from trueup_stacks.core.targets import Catalog, Compiled
+from trueup_stacks.kubernetes import access, naming, networking, secrets, tokens, workflows
 from trueup_stacks.kubernetes.foundation import inside, metadata, namespaces_in_use
 from trueup_stacks.kubernetes.quantities import amounts
 
@@ -53,12 +53,9 @@ def _inside(catalog: Catalog) -> Iterator[tuple[str, str, Mapping[str, Value]]]:
     cluster = naming.cluster(catalog)
     for secret in cluster.image_pull_secrets:
         if secret.secret_ref is not None:
-            content = env_value(SecretKeyRef(secret_ref=secret.secret_ref))
-            yield (
-                tokens.SECRET,
-                secret.name,
-                {"type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": content}},
-            )
+            content = {".dockerconfigjson": SecretKeyRef(secret_ref=secret.secret_ref)}
+            for token, properties in secrets.stored(catalog, content, "kubernetes.io/dockerconfigjson"):
+                yield token, secret.name, properties
     if not cluster.namespaces.manage:
         return
     yield tokens.NETWORK_POLICY, "default-deny", networking.closed()

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from trueup_specs.core.envelope import Document, seconds
 from trueup_specs.kinds.pipeline.spec import PipelineSpec, Schedule
 from trueup_stacks.core.resources import Resource, Value
-from trueup_stacks.core.targets import Catalog, Compiled, Refusal, env_value
-from trueup_stacks.kubernetes import foundation, naming, tokens, workflows
+from trueup_stacks.core.targets import Catalog, Compiled, Refusal
+from trueup_stacks.kubernetes import foundation, naming, secrets, tokens, workflows
 from trueup_stacks.kubernetes.pipeline_steps import FINAL, ROOM, SUFFIX, container, ordered, secrets_of, text
 from trueup_stacks.kubernetes.pods import pull_secrets
 from trueup_stacks.kubernetes.pods import security as pod_security
@@ -47,6 +47,7 @@ def refuse_pipeline(document: Document, catalog: Catalog) -> Iterable[Refusal]:
         )
     if not foundation.runs_pipelines(catalog):
         return
+    yield from secrets.refuse(catalog, secrets_of(spec).values(), "spec.steps[].env")
     if spec.image is None:
         yield Refusal(
             "spec.image",
@@ -77,8 +78,7 @@ def emit_pipeline(document: Document, catalog: Catalog, compiled: Compiled) -> I
     if not foundation.runs_pipelines(catalog) or any(step.run is None for step in spec.steps):
         return  # the second is an error already: the target does not honour `uses`
     before = [_resource(document, catalog, tokens.SERVICE_ACCOUNT, {"automountServiceAccountToken": False})]
-    if secrets := {key: env_value(value) for key, value in secrets_of(spec).items()}:
-        before.append(_resource(document, catalog, tokens.SECRET, {"type": "Opaque", "stringData": secrets}))
+    before += [_resource(document, catalog, *made) for made in secrets.stored(catalog, secrets_of(spec))]
     yield from before
     if catalog.settings.runner.type == "argo":
         for token, properties, end in workflows.objects(document, spec, catalog):

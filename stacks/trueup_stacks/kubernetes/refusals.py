@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from trueup_specs.core.envelope import Document
 from trueup_specs.kinds.endpoint.spec import EndpointSpec, Predictor
 from trueup_stacks.core.targets import Catalog, Refusal
-from trueup_stacks.kubernetes import autoscaling, kserve, rollouts
+from trueup_stacks.kubernetes import autoscaling, kserve, rollouts, secrets
 from trueup_stacks.kubernetes.routes import gateway_of
 
 _DIGEST = re.compile(r"^\S+@sha256:[0-9a-f]{64}$")
@@ -24,6 +24,7 @@ def refuse_endpoint(document: Document, catalog: Catalog) -> Iterable[Refusal]:
     spec = document.spec
     assert isinstance(spec, EndpointSpec)
     yield from _image(spec.predictor)
+    yield from secrets.refuse(catalog, secrets.of(spec.predictor).values(), "spec.predictor.env")
     yield from kserve.refuse(spec, catalog)
     if not kserve.chosen(spec):
         yield from rollouts.refuse(spec, catalog)

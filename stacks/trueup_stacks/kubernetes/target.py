@@ -20,13 +20,14 @@ _COMMANDS_ONLY = "only built-in steps and functions read it, and a pod runs comm
 _IN_THE_IMAGE = "it is in the image"
 _WAITS = "Kubernetes waits as it does between tries: 10 s, doubled each time"
 _BY_CONTROLLER = "the Gateway API leaves it to the controller of the GatewayClass"
-_ON_THE_CLUSTER = ("target", "cluster", "clusters", "registry", "runner")
+_ON_THE_CLUSTER = ("target", "cluster", "clusters", "registry", "runner", "secret_stores")
 _OF_TRUEUP = (
     *(f"spec.{i.alias}" for name, i in EnvironmentSpec.model_fields.items() if name not in _ON_THE_CLUSTER),
     *("spec.cluster.context", "spec.cluster.kubeconfig", "spec.runner.concurrency", "spec.runner.applyWait"),
 )
 """What steers applies, and is no property of what is applied."""
 
+    *("spec.secretStores[].prefix", "spec.secretStores[].path", "spec.secretStores[].identityEnv"),
     *("spec.clusters[].context", "spec.clusters[].kubeconfig", "spec.clusters[].whenUnreachable"),
 KUBERNETES = Target(
     "kubernetes",

@@ -257,7 +257,7 @@ class StoreTwice(SpecRule[EnvironmentSpec]):
 
 
 class StorePath(SpecRule[EnvironmentSpec]):
-    """A store of type `file` or `age` must say its `path`; one of type `env` has none."""
+    """A store of type `file` or `age` must say its `path`; one of another type has none."""
 
     code = "TRU1111"
     reason = "The secrets could not be found."
@@ -272,17 +272,57 @@ class StorePath(SpecRule[EnvironmentSpec]):
     def find(self, spec: EnvironmentSpec, document: Document, index: Index) -> Iterator[Finding]:
         for position, store in enumerate(spec.secret_stores):
             place = ("spec", "secretStores", position)
-            if store.type != "env" and not store.path:
+            if store.type in ("file", "age") and not store.path:
                 what = "the folder with one file a secret" if store.type == "file" else "the encrypted file"
                 yield Finding(
                     (*place, "type"), f"The store {store.name!r} has no path.", fix=f"Add `path:` with {what}."
                 )
-            if store.type == "env" and store.path is not None:
+            if store.type in ("env", "external") and store.path is not None:
+                reads = "variables" if store.type == "env" else "a store of the cluster"
                 yield Finding(
                     (*place, "path"),
-                    f"The store {store.name!r} reads variables, so it has no path.",
+                    f"The store {store.name!r} reads {reads}, so it has no path.",
                     at_key=True,
                     fix="Remove `path`, or write `type: file`.",
+                )
+
+
+class ExternalStoreElsewhere(SpecRule[EnvironmentSpec]):
+    """A store of type `external` belongs to an environment on a cluster, and `storeRef` to a store of that type."""
+
+    code = "TRU1157"
+    reason = "Only a cluster has External Secrets, and no other type would read the field."
+    good = """
+        kind: Environment
+        metadata: {name: prod}
+        spec:
+          target: kubernetes
+          cluster: {context: prod, components: [external-secrets]}
+          secretStores: [{name: vault, type: external, storeRef: {name: vault-prod}}]
+        """
+    bad = """
+        kind: Environment
+        metadata: {name: dev}
+        spec: {secretStores: [{name: vault, type: external}]}
+        #                                         ^
+        """
+
+    def find(self, spec: EnvironmentSpec, document: Document, index: Index) -> Iterator[Finding]:
+        whole = settings(document.key.name, index) or spec
+        for position, store in enumerate(spec.secret_stores):
+            place = ("spec", "secretStores", position)
+            if store.type == "external" and whole.target != "kubernetes":
+                yield Finding(
+                    (*place, "type"),
+                    f"The environment's target is {whole.target}, which has no stores of External Secrets.",
+                    fix="Write `type: env`, `file` or `age`.",
+                )
+            if store.type != "external" and store.store_ref is not None:
+                yield Finding(
+                    (*place, "storeRef"),
+                    f"The store {store.name!r} is of type {store.type}, which reads no `storeRef`.",
+                    at_key=True,
+                    fix="Remove `storeRef`, or write `type: external`.",
                 )
 
 
@@ -354,6 +394,7 @@ RULES: tuple[type[Rule], ...] = (
     *clusters_rules.RULES,
     StoreTwice,
     StorePath,
+    ExternalStoreElsewhere,
     SecretsInRepository,
     EncryptedFileMissing,
     *applying_rules.RULES,

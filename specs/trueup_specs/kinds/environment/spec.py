@@ -32,18 +32,30 @@ class State(SpecModel):
     """The variable that holds the passphrase; by default a key file that Trueup generates beside the state."""
 
 
+class ExternalStoreRef(SpecModel):
+    """A store of External Secrets on the cluster, in its terms."""
+
+    name: str = Field(min_length=1)
+    kind: Literal["ClusterSecretStore", "SecretStore"] = "ClusterSecretStore"
+
+
 class SecretStore(SpecModel):
-    """A place that secrets are resolved from at apply."""
+    """A place that secrets are resolved from: at apply, or by the cluster itself."""
 
     name: Name
-    type: Literal["env", "file", "age"]
-    """`env`: variables; `file`: a folder with one file a secret; `age`: an encrypted YAML map in the repository."""
+    type: Literal["env", "file", "age", "external"]
+    """`env`: variables; `file`: a folder with one file a secret; `age`: an encrypted YAML map in the repository; `external`: a store of
+    External Secrets, which reads the secret on the cluster, so that it passes through no part of Trueup."""
     prefix: str = ""
     """`env`: put before each secret's name."""
     path: str | None = None
     """`file`: the folder, outside the repository; `age`: the encrypted file, relative to the workspace."""
     identity_env: str = "TRUEUP_AGE_IDENTITY"
     """`age`: the variable with the identity, or with the path of its file."""
+    store_ref: ExternalStoreRef | None = None
+    """`external`: the store; by default the ClusterSecretStore of this one's name."""
+    refresh_interval: Duration = "1h"
+    """`external`: how often it is read anew."""
 
 
 class Runner(SpecModel):

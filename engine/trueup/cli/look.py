@@ -115,7 +115,7 @@ def runs(
     output: Output = Form.TEXT,
     directory: Directory = HERE,
 ) -> None:
-    """List the runs of this machine, or cancel one.
+    """List the runs of this machine, or of an environment's cluster, or cancel one.
 
     Example: trueup runs dev
     """
@@ -126,7 +126,7 @@ def runs(
 
     workspace = open_workspace(directory)
     if cancel:
-        emit(running.cancel(workspace, cancel))
+        emit(running.cancel(workspace, cancel, environment))
         return
     if environment:
         known(workspace, environment)

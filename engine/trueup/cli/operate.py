@@ -12,7 +12,9 @@ from trueup.cli.terminal import confirmed, emit, emit_json, note, progress
 
 def run(
     environment: EnvironmentName,
-    model: Annotated[str, typer.Argument(help="The model whose pipeline is run, as name or namespace/name.")],
+    model: Annotated[
+        str, typer.Argument(help="The model whose pipeline is run, or the pipeline, as name or namespace/name.")
+    ],
     again: Annotated[bool, typer.Option("--again", help="Run it though this fingerprint was run.")] = False,
     directory: Directory = HERE,
 ) -> None:

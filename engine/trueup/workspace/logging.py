@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from trueup.apply.cluster import ClusterError
 from trueup.exits import NOTHING_SELECTED
+from trueup.load.trees import WorkingTree
 from trueup.plan.recorded import Recorded
 from trueup.run import folders, local, requests
+from trueup.run.runners import Runner
+from trueup.workspace import pipelines
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup.workspace.operating import served
+from trueup.workspace.planning import prepare
 from trueup_specs.core.diagnostics import nearest
 from trueup_specs.core.references import Key
 
@@ -44,6 +49,12 @@ def sources(workspace: Workspace, recorded: Recorded, environment: str) -> Itera
     """What has logs in an environment: servers and gateways by what is recorded, the last runs by what lies on this machine."""
     for resource, folder in served(workspace, recorded, environment):
         yield Key.parse(resource.origin), _served(folder)
+    if pipelines.applied(recorded, environment):
+        prepared = prepare(
+            workspace, environment, WorkingTree(workspace.repository, workspace.prefix), with_before=False
+        )
+        for key, runner in pipelines.of(workspace, prepared).items():
+            yield key, _last(runner)
     seen: set[Key] = set()
     for status in local.runs(workspace.home):
         for key in _about(workspace.home, status.fingerprint, environment):
@@ -78,6 +89,19 @@ def _served(folder: Path) -> Source:
 
         found: Iterable[str] = control.logs(folder)
         return found
+
+    return read
+
+
+def _last(runner: Runner) -> Source:
+    """What the last run on a cluster printed."""
+
+    def read() -> Iterable[str]:
+        try:
+            for status in runner.runs()[:1]:
+                yield from runner.logs(status.fingerprint)
+        except ClusterError as error:
+            raise WorkspaceError(str(error)) from None
 
     return read
 

@@ -1,6 +1,7 @@
 """Runs on request: train a model now, list and cancel runs. Called by `trueup run` and `trueup runs`.
 
-The run is the one that an apply would make, by the same fingerprint, so that the next apply takes it as it is.
+Where the runner of the environment is a cluster's, `pipelines` does it. On this machine the run is the one that an apply would make, by the
+same fingerprint, so that the next apply takes it as it is.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from trueup.run import folders, local, processes, requests
 from trueup.run.parsing import InvalidRun, parse
 from trueup.run.requests import RunRequest
 from trueup.run.states import RunStatus
-from trueup.workspace import naming
+from trueup.workspace import naming, pipelines
 from trueup.workspace.drivers import resolver_of, states_of
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup.workspace.planning import Prepared, prepare
@@ -49,6 +50,10 @@ def run(
     prepared = prepare(workspace, environment, chosen, with_before=False)
     if prepared.forbidden:
         raise WorkspaceError(f"The specs cannot be run as they are: see `trueup plan {environment}`.", INVALID)
+    if pipelines.on_cluster(prepared):
+        key, status = pipelines.run(workspace, prepared, model, on_line)
+        _record(workspace, prepared, key, status)
+        return status
     key = naming.model_in(prepared.catalog.documents, model)
     resource = _resource(prepared, key)
     request = _request(workspace, prepared, resource)
@@ -64,7 +69,7 @@ def run(
 def _resource(prepared: Prepared, key: Key) -> Resource:
     environment, kind = prepared.catalog.environment, prepared.catalog.settings.runner.type
     if kind != "local":
-        raise WorkspaceError(f"The runner of {environment} is {kind!r}, and `trueup run` runs on this machine only.")
+        raise WorkspaceError(f"The runner of {environment} is {kind!r}, which nothing makes runs for on its target.")
     for resource in prepared.compilation.resources():
         if resource.origin == key and resource.address.type == RUN:
             return resource
@@ -158,6 +163,7 @@ def _record(workspace: Workspace, prepared: Prepared, key: Key, status: RunStatu
     if status.reason:
         details["error"] = status.reason
     version = f"@{status.model_version}" if status.model_version is not None else ""
+    model = (Subject(f"model:{key}{version}", {"sha256": status.fingerprint}),) if key.kind == "Model" else ()
     workspace.ledger.append(
         Event(
             EventKind.RUN,
@@ -165,15 +171,17 @@ def _record(workspace: Workspace, prepared: Prepared, key: Key, status: RunStatu
             commit=prepared.plan.commit,
             outcome=DONE if status.outcome == "succeeded" else status.outcome,
             details=details,
-            subjects=(Subject(f"model:{key}{version}", {"sha256": status.fingerprint}),),
+            subjects=model,
             durations={"run": round((status.ended or 0) - (status.started or 0), 3)} if status.ended else {},
         )
     )
 
 
 def runs(workspace: Workspace, environment: str = "") -> list[RunStatus]:
-    """The runs of this machine, newest first; only of one environment where one is named."""
+    """The runs of this machine, newest first; only of one environment where one is named, and then also those on its cluster."""
     found = local.runs(workspace.home)
+    if environment and (prepared := _on_cluster(workspace, environment)) is not None:
+        return pipelines.runs(workspace, prepared)
     return [s for s in found if not environment or _environment(workspace, s) == environment]
 
 
@@ -184,8 +192,18 @@ def _environment(workspace: Workspace, status: RunStatus) -> str:
         return ""
 
 
-def cancel(workspace: Workspace, start: str) -> str:
+def _on_cluster(workspace: Workspace, environment: str) -> Prepared | None:
+    """The specs as they lie here, where the environment's pipelines run on a cluster; None where they run on this machine."""
+    if not pipelines.applied(workspace.ledger.recorded(), environment):
+        return None
+    prepared = prepare(workspace, environment, WorkingTree(workspace.repository, workspace.prefix), with_before=False)
+    return prepared if pipelines.on_cluster(prepared) else None
+
+
+def cancel(workspace: Workspace, start: str, environment: str = "") -> str:
     """Asks a run to end, by the start of its id; what was done, as a sentence. Raises WorkspaceError where it is not one run."""
+    if environment and (prepared := _on_cluster(workspace, environment)) is not None:
+        return pipelines.cancel(workspace, prepared, start)
     found = [s for s in local.runs(workspace.home) if s.fingerprint.startswith(start)]
     if len(found) != 1:
         what = f"{len(found)} runs begin with" if found else "no run begins with"

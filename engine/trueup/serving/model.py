@@ -21,6 +21,7 @@ from kserve import InferOutput, InferRequest, InferResponse, Model
 from kserve.errors import InferenceError, InvalidInput
 
 from trueup.serving import tensors
+from trueup.serving.counting import Requests
 from trueup.serving.settings import Revision
 from trueup.serving.tensors import DATATYPES, TensorError
 
@@ -41,6 +42,7 @@ class Served(Model):  # type: ignore[misc]
         self._inputs: list[dict[str, Any]] = json.loads(signature.get("inputs") or "[]")
         self._given: list[str] = []
         self._model = _unpickled(Path(revision.model_folder), described.get("flavors") or {})
+        self._requests = Requests(revision.name, revision.model_version)
         if revision.features:
             self._given = [str(c) for c in self._look_up(self._no_entity()).columns]
         self.ready = True
@@ -66,6 +68,10 @@ class Served(Model):  # type: ignore[misc]
 
     async def predict(self, payload: InferRequest, headers: Mapping[str, str] | None = None, *_: Any) -> InferResponse:
         """Answers within the revision's time; the work is done in a thread, so that health checks go on."""
+        with self._requests.counted():
+            return await self._predicted(payload)
+
+    async def _predicted(self, payload: InferRequest) -> InferResponse:
         if not isinstance(payload, InferRequest):
             raise InvalidInput("The server speaks the Open Inference Protocol: post to /v2/models/NAME/infer.")
         begun = time.perf_counter()

@@ -5,6 +5,10 @@ from __future__ import annotations
 from trueup_specs.core.kinds import Kind, Layer
 from trueup_specs.kinds.access_policy import rules as access_policy_rules
 from trueup_specs.kinds.access_policy.spec import AccessPolicySpec
+from trueup_specs.kinds.dashboard import rules as dashboard_rules
+from trueup_specs.kinds.dashboard.spec import DashboardSpec
+from trueup_specs.kinds.alert_route import rules as alert_route_rules
+from trueup_specs.kinds.alert_route.spec import AlertRouteSpec
 from trueup_specs.kinds.data_source import rules as data_source_rules
 from trueup_specs.kinds.data_source.spec import DataSourceSpec
 from trueup_specs.kinds.dataset import rules as dataset_rules
@@ -26,6 +30,8 @@ from trueup_specs.kinds.gateway import rules as gateway_rules
 from trueup_specs.kinds.gateway.spec import GatewaySpec
 from trueup_specs.kinds.model import rules as model_rules
 from trueup_specs.kinds.model.spec import ModelSpec
+from trueup_specs.kinds.monitor import rules as monitor_rules
+from trueup_specs.kinds.monitor.spec import MonitorSpec
 from trueup_specs.kinds.object_store import rules as object_store_rules
 from trueup_specs.kinds.object_store.spec import ObjectStoreSpec
 from trueup_specs.kinds.overlay import rules as overlay_rules
@@ -63,6 +69,9 @@ KINDS: dict[str, Kind] = {
         Kind("Model", ModelSpec, Layer.MODEL, (*_ALL, *model_rules.RULES), holds_data=True),
         Kind("Endpoint", EndpointSpec, Layer.SERVING, (*_ALL, *PROCESS_RULES, *endpoint_rules.RULES)),
         Kind("Gateway", GatewaySpec, Layer.SERVING, (*_ALL, *gateway_rules.RULES)),
+        Kind("Monitor", MonitorSpec, Layer.SERVING, (*_ALL, *monitor_rules.RULES)),
+        Kind("AlertRoute", AlertRouteSpec, Layer.SERVING, (*_ALL, *SECRET_RULES, *alert_route_rules.RULES)),
+        Kind("Dashboard", DashboardSpec, Layer.SERVING, (*_ALL, *dashboard_rules.RULES)),
     )
 }
 """Every kind by its name."""

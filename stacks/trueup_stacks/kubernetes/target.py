@@ -3,32 +3,74 @@
 from __future__ import annotations
 
 from trueup_specs.kinds.environment.spec import EnvironmentSpec
-from trueup_stacks.core.targets import KindSupport, Target, Unhonoured, nothing
+from trueup_stacks.core.targets import Catalog, KindSupport, Target, Unhonoured, nothing
 from trueup_stacks.kubernetes.access import emit_access_policy, emit_team
 from trueup_stacks.kubernetes.admission import emit_policy, why_not
+from trueup_stacks.kubernetes.alerting import emit_alert_route, refuse_alert_route
+from trueup_stacks.kubernetes.dashboards import emit_dashboard, refuse_dashboard
 from trueup_stacks.kubernetes.endpoint import emit_endpoint
+from trueup_stacks.kubernetes.foundation import runs_pipelines
 from trueup_stacks.kubernetes.gateway import emit_gateway, refuse_gateway
 from trueup_stacks.kubernetes.model import emit_model, refuse_model
+from trueup_stacks.kubernetes.monitoring import emit_monitor, refuse_monitor
 from trueup_stacks.kubernetes.namespaces import emit_environment
 from trueup_stacks.kubernetes.pipeline import elsewhere, emit_pipeline, refuse_pipeline
+from trueup_stacks.kubernetes.placement import places
 from trueup_stacks.kubernetes.refusals import refuse_endpoint
 
 _TRAINED_ELSEWHERE = "they are used where models are trained, and this target takes promoted versions only"
 _NO_FEATURES = "servers on a cluster cannot read the feature store yet"
-from trueup_stacks.kubernetes.placement import places
+_HTTP_ONLY = "the model server answers over HTTP (`v2`) only, so that a GRPCRoute would lead nowhere"
 _COMMANDS_ONLY = "only built-in steps and functions read it, and a pod runs commands"
 _IN_THE_IMAGE = "it is in the image"
-_WAITS = "Kubernetes waits as it does between tries: 10 s, doubled each time"
+_WAITS = "with the runner `jobs` Kubernetes waits as it does between tries: 10 s, doubled each time"
 _BY_CONTROLLER = "the Gateway API leaves it to the controller of the GatewayClass"
 _ON_THE_CLUSTER = ("target", "cluster", "clusters", "registry", "runner", "secret_stores")
 _OF_TRUEUP = (
     *(f"spec.{i.alias}" for name, i in EnvironmentSpec.model_fields.items() if name not in _ON_THE_CLUSTER),
+    *("spec.secretStores[].prefix", "spec.secretStores[].path", "spec.secretStores[].identityEnv"),
+    *("spec.clusters[].context", "spec.clusters[].kubeconfig", "spec.clusters[].whenUnreachable"),
     *("spec.cluster.context", "spec.cluster.kubeconfig", "spec.runner.concurrency", "spec.runner.applyWait"),
 )
 """What steers applies, and is no property of what is applied."""
 
-    *("spec.secretStores[].prefix", "spec.secretStores[].path", "spec.secretStores[].identityEnv"),
-    *("spec.clusters[].context", "spec.clusters[].kubeconfig", "spec.clusters[].whenUnreachable"),
+
+def _jobs(catalog: Catalog) -> bool:
+    return catalog.settings.runner.type == "jobs"
+
+
+_PIPELINES = (
+    *(
+        Unhonoured(path, reason, harmless, runs_pipelines)
+        for path, reason, harmless in (
+            ("spec.steps[].uses", "tables and code of the workspace are not on the cluster; write `run`", False),
+            ("spec.steps[].with", _COMMANDS_ONLY, False),
+            ("spec.seed", _COMMANDS_ONLY, False),
+            ("spec.triggers[].onData", "nothing on the cluster watches data", False),
+            ("spec.triggers[].onCode", "another image is a changed pipeline, and starts no run", True),
+            ("spec.code", _IN_THE_IMAGE, True),
+            ("spec.lockfile", _IN_THE_IMAGE, True),
+            ("spec.onUpstreamChange", "nothing on the cluster watches what is upstream", False),
+            ("spec.steps[].cache", "each run runs every step", True),
+        )
+    ),
+    *(
+        Unhonoured(path, reason, harmless, _jobs)
+        for path, reason, harmless in (
+            (
+                "spec.steps[].when",
+                "with the runner `jobs` the containers of a pod run one after the other, whatever came before",
+                False,
+            ),
+            ("spec.steps[].metrics", "with the runner `jobs` nothing on the cluster reads what a step reports", False),
+            ("spec.steps[].retry.backoff", _WAITS, True),
+            ("spec.steps[].retry.factor", _WAITS, True),
+            ("spec.steps[].retry.maxBackoff", _WAITS, True),
+        )
+    ),
+)
+"""What pods of runs do not do. The runner `argo` does some of what `jobs` does not."""
+
 KUBERNETES = Target(
     "kubernetes",
     {
@@ -44,26 +86,7 @@ KUBERNETES = Target(
         ),
         "Pipeline": KindSupport(
             emit_pipeline,
-            (
-                Unhonoured("spec.steps[].uses", "tables and code of the workspace are not on the cluster; write `run`"),
-                Unhonoured(
-                    "spec.steps[].when", "the containers of a pod run one after the other, whatever came before"
-                ),
-                Unhonoured("spec.steps[].with", _COMMANDS_ONLY),
-                Unhonoured("spec.seed", _COMMANDS_ONLY),
-                Unhonoured("spec.steps[].metrics", "nothing on the cluster reads what a step reports"),
-                Unhonoured("spec.steps[].retry.backoff", _WAITS, harmless=True),
-                Unhonoured("spec.steps[].retry.factor", _WAITS, harmless=True),
-                Unhonoured("spec.steps[].retry.maxBackoff", _WAITS, harmless=True),
-                Unhonoured("spec.triggers[].onData", "nothing on the cluster watches data"),
-                Unhonoured(
-                    "spec.triggers[].onCode", "another image is a changed pipeline, and starts no run", harmless=True
-                ),
-                Unhonoured("spec.code", _IN_THE_IMAGE, harmless=True),
-                Unhonoured("spec.lockfile", _IN_THE_IMAGE, harmless=True),
-                Unhonoured("spec.onUpstreamChange", "nothing on the cluster watches what is upstream"),
-                Unhonoured("spec.steps[].cache", "each run runs every step", harmless=True),
-            ),
+            _PIPELINES,
             no_resource=("spec.params.*.type", "spec.params.*.description", "spec.steps[].outputs.*.type"),
             refuse=refuse_pipeline,
             omits=elsewhere,
@@ -80,10 +103,11 @@ KUBERNETES = Target(
                 Unhonoured("spec.features", _NO_FEATURES),
             ),
             refuse=refuse_model,
+            once=True,
         ),
         "Endpoint": KindSupport(
             emit_endpoint,
-            (Unhonoured("spec.features", _NO_FEATURES),),
+            (Unhonoured("spec.features", _NO_FEATURES), Unhonoured("spec.predictor.protocol", _HTTP_ONLY)),
             refuse=refuse_endpoint,
         ),
         "Gateway": KindSupport(
@@ -97,8 +121,12 @@ KUBERNETES = Target(
             ),
             refuse=refuse_gateway,
         ),
+        "Monitor": KindSupport(
+            emit_monitor, no_resource=("spec.metrics", "spec.exporters[].metrics"), refuse=refuse_monitor
+        ),
+        "AlertRoute": KindSupport(emit_alert_route, refuse=refuse_alert_route),
+        "Dashboard": KindSupport(emit_dashboard, refuse=refuse_dashboard),
     },
+    places,
 )
 """Kinds in the order of compilation."""
-            once=True,
-    places,

@@ -6,13 +6,14 @@ import json
 import os
 
 import pytest
-from trueup_test_scenes import FOLDER, TARGETS, compiled
+from trueup_test_scenes import FOLDER, TARGETS, compiled, scenes
 
+from trueup.compile.compilation import compile_catalog
 from trueup_stacks.core.resources import encode
 from trueup_stacks.targets import TARGETS as KNOWN
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", (*TARGETS, "monitoring"))
 def test_the_resources_are_the_agreed_ones(target: str) -> None:
     made = [
         {
@@ -38,7 +39,7 @@ def test_the_resources_are_the_agreed_ones(target: str) -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_kind_of_a_target_that_emits_is_in_its_scene(target: str) -> None:
-    origins = {r.origin.kind for r in compiled(target).resources()}
+    origins = {r.origin.kind for given in scenes(target) for r in compile_catalog(given).resources()}
     silent = {"DataSource", "QualityGate"} | ({"Pipeline"} if target == "local" else set())
     expected = {k for k, support in KNOWN[target].kinds.items() if not support.elsewhere} - silent
     assert origins == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,19 +17,25 @@ from trueup_specs.kinds import KINDS
 from trueup_stacks import matrix
 from trueup_stacks.targets import TARGETS as KNOWN
 
+@functools.cache
+def proved_fields(target: str, kind: str) -> dict[str, bool]:
+    """Asked by two tests, and dear."""
+    return proofs(scenes(target), kind)
+
+
 CASES = [(t, k) for t in TARGETS for k, support in KNOWN[t].kinds.items() if not support.elsewhere]
 
 
 @pytest.mark.parametrize(("target", "kind"), CASES)
 def test_each_field_is_honoured_or_said_not_to_be(target: str, kind: str) -> None:
-    proved, model, support = proofs(scenes(target), kind), KINDS[kind].spec, KNOWN[target].kinds[kind]
+    proved, model, support = proved_fields(target, kind), KINDS[kind].spec, KNOWN[target].kinds[kind]
     honoured = [p for p in matrix.fields(model) if matrix.mark(support, p)[0] == "✓" and not matrix.constant(model, p)]
     assert [p for p in honoured if not any(read and matrix.covers(p, q) for q, read in proved.items())] == []
 
 
 @pytest.mark.parametrize(("target", "kind"), CASES)
 def test_what_is_not_honoured_changes_nothing(target: str, kind: str) -> None:
-    proved, support = proofs(scenes(target), kind), KNOWN[target].kinds[kind]
+    proved, support = proved_fields(target, kind), KNOWN[target].kinds[kind]
     assert [p for p, read in proved.items() if read and matrix.mark(support, p)[0] in "✗!○"] == []
 
 

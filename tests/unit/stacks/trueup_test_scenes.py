@@ -17,7 +17,7 @@ from trueup_stacks.core.targets import Facts, SourceFact
 
 FOLDER = Path(__file__).parent
 TARGETS = ("local", "kubernetes", "aws")
-SCENES = {"clusters": "kubernetes", "mesh": "kubernetes"}
+SCENES = {"clusters": "kubernetes", "mesh": "kubernetes", "monitoring": "kubernetes"}
 """Further scenes, each with its target."""
 
 

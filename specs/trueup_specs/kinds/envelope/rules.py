@@ -283,6 +283,9 @@ _ORDINARY = (
     "QualityGate",
     "Endpoint",
     "Gateway",
+    "Monitor",
+    "AlertRoute",
+    "Dashboard",
 )
 
 

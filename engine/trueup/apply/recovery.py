@@ -195,7 +195,8 @@ def settle(
     exported = state.export(stack)
     deployment: Json = (exported or {}).get("deployment") or {}
     pending = deployment.get("pending_operations") or []
-    begun = {c.urn: c for c in lost if c.urn not in {p["resource"]["urn"] for p in pending}}
+    noted = {c.urn: c for c in lost}
+    begun = {urn: c for urn, c in noted.items() if urn not in {p["resource"]["urn"] for p in pending}}
     if exported is None or desired is None or not (pending or begun):
         return Recovered(refresh=bool(pending or begun))
     operations = [*pending, *(_operation(c, deployment) for c in begun.values())]
@@ -220,8 +221,8 @@ def settle(
     ]
     deployment.pop("pending_operations", None)
     state.load(stack, exported)
-    for urn in begun.keys() & {o["resource"]["urn"] for o in orphans}:
-        journal.drop(begun[urn])
+    for urn in noted.keys() & {o["resource"]["urn"] for o in orphans}:
+        journal.drop(noted[urn])
     return Recovered(tuple(notes), refresh=True)
 
 

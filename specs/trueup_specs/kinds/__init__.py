@@ -5,10 +5,10 @@ from __future__ import annotations
 from trueup_specs.core.kinds import Kind, Layer
 from trueup_specs.kinds.access_policy import rules as access_policy_rules
 from trueup_specs.kinds.access_policy.spec import AccessPolicySpec
-from trueup_specs.kinds.dashboard import rules as dashboard_rules
-from trueup_specs.kinds.dashboard.spec import DashboardSpec
 from trueup_specs.kinds.alert_route import rules as alert_route_rules
 from trueup_specs.kinds.alert_route.spec import AlertRouteSpec
+from trueup_specs.kinds.dashboard import rules as dashboard_rules
+from trueup_specs.kinds.dashboard.spec import DashboardSpec
 from trueup_specs.kinds.data_source import rules as data_source_rules
 from trueup_specs.kinds.data_source.spec import DataSourceSpec
 from trueup_specs.kinds.dataset import rules as dataset_rules

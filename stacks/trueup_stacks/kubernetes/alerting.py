@@ -24,9 +24,11 @@ _CONFIGS = {"msteams": "msteamsv2Configs"}
 
 def refuse_alert_route(document: Document, catalog: Catalog) -> Iterable[Refusal]:
     """What a route needs of the cluster."""
+    spec = document.spec
+    assert isinstance(spec, AlertRouteSpec)
     yield from components.needed(catalog, "prometheus-operator", "spec", "alerts are routed by its AlertmanagerConfig")
     assert isinstance(document.spec, AlertRouteSpec)
-    yield from secrets.refuse(catalog, dict(_secrets(document.spec)).values(), "spec.receivers")
+    yield from secrets.refuse(catalog, dict(_secrets(spec)).values(), "spec.receivers")
     if len(document.key.name) > _LONGEST:
         yield Refusal(
             "metadata.name",

@@ -17,6 +17,7 @@ from trueup_specs.kinds import KINDS
 from trueup_stacks import matrix
 from trueup_stacks.targets import TARGETS as KNOWN
 
+
 @functools.cache
 def proved_fields(target: str, kind: str) -> dict[str, bool]:
     """Asked by two tests, and dear."""

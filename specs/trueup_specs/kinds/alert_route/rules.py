@@ -231,7 +231,7 @@ class WaitsUpsideDown(SpecRule[AlertRouteSpec]):
             )
 
     def _judged(self, path: Path, wait: str, every: str, again: str, part: object) -> Iterator[Finding]:
-        written = getattr(part, "model_fields_set", frozenset())
+        written: frozenset[str] = frozenset(getattr(part, "model_fields_set", ()))
         if seconds(again) < seconds(every) and written & {"repeat_interval", "group_interval"}:
             name = "repeatInterval" if "repeat_interval" in written else "groupInterval"
             what = f"Groups are looked at every {every}, and should be told again after {again}."

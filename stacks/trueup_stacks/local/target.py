@@ -61,6 +61,7 @@ LOCAL = Target(
                 Unhonoured("spec.predictor.scaleMetric", _ONE_MACHINE),
                 Unhonoured("spec.predictor.scaleTarget", _ONE_MACHINE),
                 Unhonoured("spec.predictor.image", _NO_CONTAINERS),
+                Unhonoured("spec.predictor.protocol", "the model server answers over HTTP (`v2`) only"),
                 Unhonoured("spec.rollout.maxSurge", "all replicas of the new version start beside the old ones"),
                 Unhonoured("spec.rollout.maxUnavailable", "the old version answers until the new one is ready"),
                 Unhonoured(

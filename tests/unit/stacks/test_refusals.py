@@ -187,3 +187,8 @@ def test_what_a_server_asks_for_is_never_above_its_limit(given: Any, requests: A
     found = deployment.properties["spec"]["template"]["spec"]["containers"][0]["resources"]
     assert {k: found["requests"][k] for k in requests} == requests
     assert {k: found["limits"][k] for k in limits} == limits
+
+
+def test_grpc_is_refused_with_a_sentence_and_no_route_leads_nowhere() -> None:
+    (said,) = endpoint({"image": IMAGE, "protocol": "grpc-v2"}).diagnostics
+    assert "sets spec.predictor.protocol" in said.summary and "over HTTP (`v2`) only" in (said.detail or "")

@@ -56,8 +56,8 @@ class Predictor(SpecModel):
     scale_target: int | None = Field(default=None, ge=1)
     """The value of `scaleMetric` per replica: requests, requests per second, percent of the CPU or memory request."""
     resources: Resources = Field(default_factory=Resources)
-    protocol: Literal["v2"] = "v2"
-    """The Open Inference Protocol."""
+    protocol: Literal["v2", "grpc-v2"] = "v2"
+    """The Open Inference Protocol, over HTTP or over gRPC; KServe's names."""
     image: str | None = None
     """On targets that run containers: the server's image, by digest."""
     workers: int = Field(default=1, ge=1, le=64)

@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from filelock import FileLock
@@ -36,6 +36,8 @@ class Module:
     """Build tags. With any, C is compiled too: they are for SQLite."""
     stamp: str = ""
     """What the linker sets, for programs that learn their version from it."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Symbolic links of the repository, which a module does not carry: file → the file of the module that it leads to."""
 
     def binary(self, program: str = "") -> Path:
         """Where a built program is, or will be; by default the first."""
@@ -69,11 +71,25 @@ class Module:
         source = self.source()
         (folder / "go.mod").write_text(self._tools((source / "go.mod").read_text()))
         (folder / "go.sum").write_bytes((source / "go.sum").read_bytes())
+        if self.links:
+            self._link(source, folder)
         for program, package in self.programs.items():
             made = folder / program
             flags = ["-trimpath", "-tags", self.tags, "-ldflags", f"-s -w {self.stamp}", "-o", str(made)]
             subprocess.run(["nice", "go", "build", *flags, package], cwd=folder, env=self._environment(), check=True)
             made.rename(self.binary(program))
+
+    def _link(self, source: Path, folder: Path) -> None:
+        """Builds from a copy that has the links."""
+        copy = folder / "source"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(source, copy, copy_function=shutil.copyfile)
+        for inner in (copy, *(p for p in copy.rglob("*") if p.is_dir())):
+            inner.chmod(0o755)  # folders of the module cache are read-only
+        for file, to in self.links.items():
+            shutil.copyfile(copy / to, copy / file)
+        with (folder / "go.mod").open("a") as written:
+            written.write(f"replace {self.path} => ./source\n")
 
     def _tools(self, own: str) -> str:
         """The go.mod of the tools: the module's own, which is required in turn; folders become what is published."""

@@ -23,10 +23,12 @@ ROLLOUTS = Module(
     "v1.8.3",
     {"rollouts-controller": "github.com/argoproj/argo-rollouts/cmd/rollouts-controller"},
 )
+_SYSTEM = "workflow/executor/osspecific"
 WORKFLOWS = Module(
     "github.com/argoproj/argo-workflows/v4",
     "v4.0.5",
     {n: f"github.com/argoproj/argo-workflows/v4/cmd/{n}" for n in ("workflow-controller", "argoexec")},
+    links={f"{_SYSTEM}/signal_linux.go": f"{_SYSTEM}/signal_darwin.go"},
 )
 
 

@@ -145,11 +145,13 @@ class Container:
         lines += [f"touch {root}/dev/{name}" for name in DEVICES]
         lines += [f"mount --bind /dev/{name} {root}/dev/{name}" for name in (*DEVICES, "shm")]
         for mount in self.mounts:
-            target = root + shlex.quote(mount.target)
-            make = f"mkdir -p {target}" if mount.source.is_dir() else f"mkdir -p $(dirname {target}); touch {target}"
-            lines.append(f"{make}; mount --bind {shlex.quote(str(mount.source))} {target}")
+            name = shlex.quote(mount.target)
+            make = f"mkdir -p {name}" if mount.source.is_dir() else f"mkdir -p $(dirname {name}); touch {name}"
+            # Made and found from inside: `/var/run` may be a link, which must not lead out.
+            lines.append(f"target={root}$(chroot {root} sh -c {shlex.quote(f'{make}; realpath {name}')})")
+            lines.append(f"mount --bind {shlex.quote(str(mount.source))} $target")
             if mount.read_only:
-                lines.append(f"mount -o remount,bind,ro {target}")
+                lines.append("mount -o remount,bind,ro $target")
         if self.manifest.get("securityContext", {}).get("readOnlyRootFilesystem"):
             lines.append(f"mount -o remount,ro {root}")
         directory = shlex.quote(self.manifest.get("workingDir", "/"))

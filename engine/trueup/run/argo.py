@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ _MERGE = "application/merge-patch+json"
 _TEMPLATE = "workflows.argoproj.io/workflow-template"
 _WORKFLOW = "workflows.argoproj.io/workflow"
 _NODE = "workflows.argoproj.io/node-id"
+_EXECUTOR = re.compile(r"time=\S+ level=.* argo=true(?: |$)")
+"""What Argo's executor says of itself between a step's lines."""
 _PHASES: Mapping[str, Phase] = {
     "Pending": "pending",
     "Running": "running",
@@ -91,7 +94,8 @@ class Argo:
             last = _tries(node, nodes)[-1:] if node else []
             for given in last:
                 if given["id"] in pods:
-                    yield from self.place.log(pods[given["id"]], "main").splitlines()
+                    said = self.place.log(pods[given["id"]], "main").splitlines()
+                    yield from (line for line in said if not _EXECUTOR.match(line))
 
     def _status(self, workflow: Any, template: Any = None) -> RunStatus:
         status, name = workflow.get("status", {}), workflow["metadata"]["name"]

@@ -20,6 +20,7 @@ from trueup_specs.kinds.pipeline.spec import PipelineSpec, Retry, Step
 from trueup_stacks.core.resources import Value
 from trueup_stacks.core.targets import Catalog, Refusal
 from trueup_stacks.kubernetes import components, naming, tokens
+from trueup_stacks.kubernetes.containers import security
 from trueup_stacks.kubernetes.pipeline_steps import (
     FINAL,
     ROOM,
@@ -165,11 +166,12 @@ def _template(document: Document, spec: PipelineSpec, catalog: Catalog) -> dict[
 
 
 def _patch() -> dict[str, Value]:
-    """What a template of Argo's cannot say of its pods."""
+    """What a template cannot say of its pods: that Argo's own containers are none that the level `restricted` refuses."""
+    beside = {"resources": _BESIDE, "securityContext": security()}
     return {
         "enableServiceLinks": False,
-        "initContainers": [{"name": "init", "resources": _BESIDE}],
-        "containers": [{"name": "wait", "resources": _BESIDE}],
+        "initContainers": [{"name": "init", **beside}],
+        "containers": [{"name": "wait", **beside}],
     }
 
 

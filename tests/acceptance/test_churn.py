@@ -69,6 +69,13 @@ def test_prod_waits_for_a_promotion_and_for_an_approval(repository: Any) -> None
 @pytest.mark.capability("model-development/model-approval-workflow", by="trueup.approve.coverage:judge")
 def test_an_approved_promotion_brings_the_version_to_prod_and_trains_nothing(repository: Any, http: Any) -> None:
     runs = len(repository.trueup("runs", "--output", "json").json)
+    checks = "    live: [{ metric: requests, min: 1000 }, { metric: errorRatio, max: 0.01 }]\n"
+    repository.edit("churn/model.yaml", "    path: [dev, prod]\n", "    path: [dev, prod]\n" + checks)
+    repository.edit("cluster.yaml", "path: [dev, cluster], mode: auto", "path: [dev, cluster], mode: auto, live: []")
+    ask_for(repository, http, "dev", IDS)
+    refused = repository.trueup("promote", "churn", "--to", "prod", code=7)
+    assert "requests is" in refused.err and "at least 1000" in refused.err and "errorRatio" not in refused.err
+    repository.edit("churn/model.yaml", "min: 1000", "min: 1")
     promoted = repository.trueup("promote", "churn", "--to", "prod")
     assert "version 1" in promoted.out, promoted.text
     repository.commit("Promote churn to prod")

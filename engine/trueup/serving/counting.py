@@ -45,4 +45,8 @@ class Requests:
             raise
         finally:
             if outcome:
-                self._outcomes[outcome].inc()
+                self.count(outcome)
+
+    def count(self, outcome: str) -> None:
+        """One more that ended so."""
+        self._outcomes[outcome].inc()

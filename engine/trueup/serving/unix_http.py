@@ -59,17 +59,22 @@ class Transport(xmlrpc.client.Transport):
 
 
 def get(path: Path, url: str, timeout: float) -> tuple[int, Any]:
-    """The status and the JSON body of a GET; raises OSError when no one answers in time."""
+    """The status and the JSON body of a GET, None where it is no JSON; raises OSError when no one answers in time."""
+    status, body = text(path, url, timeout)
+    try:
+        return status, json.loads(body)
+    except ValueError:
+        return status, None
+
+
+def text(path: Path, url: str, timeout: float) -> tuple[int, str]:
+    """The status and the body of a GET; raises OSError when no one answers in time."""
     connection = Connection(path, timeout)
     try:
         connection.request("GET", url)
         response = connection.getresponse()
-        body = response.read()
+        return response.status, response.read().decode("utf-8", "replace")
     except http.client.HTTPException as error:
         raise ConnectionError(str(error)) from error
     finally:
         connection.close()
-    try:
-        return response.status, json.loads(body)
-    except ValueError:
-        return response.status, None

@@ -16,8 +16,9 @@ from trueup.load.trees import Tree, WorkingTree, named
 from trueup.plan.recorded import Recorded
 from trueup.record import accepted
 from trueup.resolve import catalog
+from trueup.resolve.catalog import Catalog
 from trueup.validate.validation import validate
-from trueup.workspace import naming, overlays
+from trueup.workspace import naming, overlays, serving
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup.workspace.planning import by_key, catalog_of, validated
 from trueup_specs.core.diagnostics import failed
@@ -51,6 +52,8 @@ class Choice:
     """Relative to the workspace."""
     text: str
     """What the file holds then."""
+    live: tuple[str, ...] = ()
+    """The live checks that it meets, one sentence each."""
 
     def promoted(self, workspace: Workspace) -> Promoted:
         """What is said of it."""
@@ -60,7 +63,8 @@ class Choice:
 def promote(workspace: Workspace, model: str, to: str = "", version: int | None = None) -> Promoted:
     """Pins the version of a model for an environment; by default the one accepted before it, for the next of the path.
 
-    Raises WorkspaceError where there is nothing to promote, the version was never accepted before, or it has not soaked.
+    Raises WorkspaceError where there is nothing to promote, the version was never accepted before, has not soaked, or misses a live
+    check.
     """
     tree = WorkingTree(workspace.repository, workspace.prefix)
     choice = choose(workspace, tree, model, to, version)
@@ -97,8 +101,9 @@ def choose(workspace: Workspace, tree: Tree, model: str, to: str = "", version: 
     before = _before(document.key, spec, target)
     chosen = _version(workspace, document.key, before, version, recorded)
     _soaked(workspace, document.key, spec, before)
+    live = _live(workspace, catalog_of(workspace, documents, before), document.key, chosen, recorded)
     file, text = _edit(workspace, tree, documents, document, target, chosen)
-    return Choice(document, before, target, chosen, file, text)
+    return Choice(document, before, target, chosen, file, text, live)
 
 
 def _next(key: Key, spec: ModelSpec, recorded: Recorded) -> str:
@@ -154,6 +159,17 @@ def _soaked(workspace: Workspace, key: Key, spec: ModelSpec, before: str) -> Non
             f"{key} has been as it is in {before} for {served / 60:.0f} min; `promotion.soak` is {spec.promotion.soak}.",
             DENIED,
         )
+
+
+def _live(workspace: Workspace, before: Catalog, key: Key, version: int, recorded: Recorded) -> tuple[str, ...]:
+    """The live checks that a version meets in the environment before. Raises WorkspaceError where it misses one."""
+    judged = serving.judged(workspace, before, before.documents[key], version, recorded)
+    if missed := [j.text for j in judged if not j.holds]:
+        raise WorkspaceError(
+            f"Version {version} of {key} does not go on from {before.environment}, by what it has answered there: {' '.join(missed)}",
+            DENIED,
+        )
+    return tuple(j.text for j in judged)
 
 
 def _edit(

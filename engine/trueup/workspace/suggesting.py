@@ -94,6 +94,7 @@ def evidence(workspace: Workspace, choice: Choice) -> Promotion:
         approvers=tuple(dict.fromkeys(a.actor for a in made.approvers if a.actor)) if made else (),
         served_seconds=accepted.served(ledger, choice.source, key) if in_use else None,
         soak=str(spec.promotion.soak or ""),
+        live=choice.live,
         entry=made.entry.id if made else "",
         file=named(workspace.prefix, choice.file),
     )

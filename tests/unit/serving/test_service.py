@@ -17,6 +17,7 @@ import pytest
 from trueup.provider.component import ComponentError, Context
 from trueup.provider.service import Service
 from trueup.serving import control, processes
+from trueup.serving.answers import answered
 from trueup.serving.supervision import Supervisor
 
 pytestmark = pytest.mark.slow
@@ -57,6 +58,12 @@ def test_replicas_answer_the_protocol(
     with pytest.raises(urllib.error.HTTPError) as refused:
         http(f"http://{endpoint}/v2/models/risk/infer", {"inputs": rows["inputs"][:2]})
     assert refused.value.code == 400 and "age, home, amount" in refused.value.read().decode()
+    seen = answered(path(context, folder), 1)
+    assert seen.outcomes == {"ok": 2, "invalid": 1, "timeout": 0, "error": 0}, "of both replicas together"
+    assert seen.buckets[float("inf")] >= 2 and seen.number("errorRatio") == 0
+    latency = seen.number("latencyP99")
+    assert latency is not None and 0 < latency < 10
+    assert answered(path(context, folder), 2).number("requests") == 0
     lines = (path(context, folder) / "logs" / "inference.jsonl").read_text().splitlines()
     assert len(lines) == 2 and json.loads(lines[0])["inputs"]["home"] == ["rent", None]
     live = Service().read(context, state.id, wanted, state.outputs)

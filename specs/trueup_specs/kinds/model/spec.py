@@ -45,6 +45,16 @@ class Train(SpecModel):
     """The environment, or `each`; by default the first of the promotion path."""
 
 
+class LiveCheck(SpecModel):
+    """What must hold of the requests that a version has answered in the environment before: `min`, `max` or both."""
+
+    metric: Literal["requests", "errorRatio", "latencyP50", "latencyP95", "latencyP99"]
+    """`requests`: how many ended; `errorRatio`: the share of them that failed by the server's fault; the others: seconds that the model
+    took, as Prometheus estimates them from the server's histogram."""
+    min: float | None = Field(default=None, ge=0)
+    max: float | None = Field(default=None, ge=0)
+
+
 class Promotion(SpecModel):
     """How versions travel from environment to environment."""
 
@@ -54,6 +64,8 @@ class Promotion(SpecModel):
     """`auto`: the next apply takes the version that was accepted before; `pullRequest`: when its pin is merged."""
     soak: Duration | None = None
     """How long a version must have served in the environment before."""
+    live: Items[LiveCheck] = ()
+    """What must hold of its requests there, asked when it is promoted (`mode: pullRequest`)."""
 
 
 class Alias(SpecModel):

@@ -92,11 +92,6 @@ def test_the_specs_are_compared_with_what_is_live_field_by_field(repository: Any
             "spec.template.spec.containers[predictor].env[LOG_LEVEL].value": ("info", "debug")
         }
         assert len(differing) - len(created) == 3, differing.keys()
-        text = repository.trueup("diff", "cluster", "--live").out
-        assert (
-            "    ~ spec.replicas: 3 → 2\n" in text
-            and "+ cluster.churn.serving  kubernetes:apps/v1:Deployment more" in text
-        )
     finally:
         (repository.folder / "more.yaml").unlink()
         repository.git("checkout", "-q", ".")
@@ -110,7 +105,6 @@ def test_a_plan_without_the_cluster_knows_what_it_lacked_and_when(repository: An
     made = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "urgent"}, "value": 9}
     cluster.apply(made)
     try:
-        assert "urgent" in repository.trueup("plan", "cluster", code=4).err, "nobody looked since"
         assert "urgent" not in repository.trueup("plan", "cluster", "--live").err
         assert "urgent" not in repository.trueup("plan", "cluster").err, "what was looked at is recorded"
     finally:

@@ -20,13 +20,12 @@ _SAID: Mapping[str, str] = {
 def text(environment: str, found: Sequence[Difference]) -> str:
     """Each object that differs, with its fields: as they are, and as the specs say."""
     told = [d for d in found if d.what != SAME]
-    if not told:
-        return f"Nothing differs: {plural(len(found), 'object')} of {environment} are as the specs say.\n"
-    lines = [line for difference in told for line in _lines(difference)]
     same = len(found) - len(told)
-    lines.append(
-        f"{plural(len(told), 'object')} of {environment} differ{'s' if len(told) == 1 else ''}, {same} are as the specs say."
-    )
+    kept = f"{same} {'is' if same == 1 else 'are'} as the specs say"
+    if not told:
+        return f"Nothing differs: of {plural(len(found), 'object')} of {environment}, {kept}.\n"
+    lines = [line for difference in told for line in _lines(difference)]
+    lines.append(f"{plural(len(told), 'object')} of {environment} differ{'s' if len(told) == 1 else ''}, {kept}.")
     return "\n".join(lines) + "\n"
 
 

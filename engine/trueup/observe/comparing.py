@@ -8,46 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from trueup.apply.checkpoints import Checkpoint, StateResource
 from trueup.apply.cluster import Cluster, ClusterError
 from trueup.observe.live import PARALLEL, Sight
 from trueup.observe.objects import KUBERNETES, MANAGER, MASK, comparable, manifest
+from trueup.plan.comparisons import CHANGE, CREATE, DELETE, KEEP, REFUSED, SAME, UNKNOWN, Difference
 from trueup.plan.differences import differences
 from trueup.plan.values import ABSENT, PropertyChange
 from trueup_stacks.core.resources import Address, Output, Resource, Secret
 
-CREATE, CHANGE, DELETE, KEEP, SAME, REFUSED, UNKNOWN = (
-    "create",
-    "change",
-    "delete",
-    "keep",
-    "same",
-    "refused",
-    "unknown",
-)
 NOBODY = "trueup-diff"
 """The field manager of what Trueup has not applied yet."""
 Object = dict[str, Any]
 Connect = Callable[[str], Cluster]
 """The cluster of a name; `""` is the only one. Raises ClusterError."""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One object, and what an apply would make of it."""
-
-    address: Address
-    origin: str
-    """`str(Key)` of the document, where one says so."""
-    what: str
-    """`create`, `change`, `delete`, `keep` (no document says it, and it stays), `same`, `refused` (by the cluster) or `unknown`."""
-    changes: tuple[PropertyChange, ...] = ()
-    """`recorded` is what is live, `desired` what an apply would make of it."""
-    detail: str = ""
-    """Why it is refused or unknown."""
 
 
 def compare(resources: Iterable[Resource], states: Iterable[Checkpoint], connect: Connect) -> tuple[Difference, ...]:

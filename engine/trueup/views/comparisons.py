@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from trueup.observe.comparing import CHANGE, CREATE, DELETE, KEEP, SAME, UNKNOWN, Difference
+from trueup.plan.comparisons import CHANGE, CREATE, DELETE, KEEP, SAME, UNKNOWN, Difference
 from trueup.plan.values import ABSENT
 from trueup.views.words import plural, worded
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from trueup.apply.cluster import Cluster
 from trueup.load.trees import Tree
 from trueup.observe import comparing
-from trueup.observe.comparing import Difference
 from trueup.observe.live import Sight, look
+from trueup.plan.comparisons import Difference
 from trueup.plan.recorded import Recorded
 from trueup.resolve.catalog import Catalog
 from trueup.workspace.drivers import cluster_of, states_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trueup.observe.comparing import CHANGE, CREATE, DELETE, KEEP, REFUSED, SAME, UNKNOWN, Difference
+from trueup.plan.comparisons import CHANGE, CREATE, DELETE, KEEP, REFUSED, SAME, UNKNOWN, Difference
 from trueup.plan.values import ABSENT, PropertyChange
 from trueup.views import comparisons
 from trueup_stacks.core.resources import Address, StackId

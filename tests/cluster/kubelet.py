@@ -6,7 +6,8 @@
 
 KWOK has no part in it: the node is not one of its. The pods come from their manifests as they are: the API server's own admission plugins
 send the pods of a namespace to the node (PodNodeSelector, PodTolerationRestriction), and its taint keeps others away. Claims get a folder.
-Logs come through the API, as from any kubelet. What is not acted out: probes, users, limits, networks, images (`kubelet_containers`).
+Logs come through the API, as from any kubelet. What is not acted out: probes, commands in containers, users, limits, networks, images
+(`kubelet_containers`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from cluster.cluster import Cluster, ClusterError
+from cluster.kubelet_containers import Container, namespaces
 from cluster.kubelet_pods import PodProcesses, now
 
 NODE = "processes"
@@ -36,6 +38,7 @@ class Kubelet:
     """The node's agent. `programs` are put into every container's `/usr/local/bin`."""
 
     def __init__(self, cluster: Cluster, folder: Path, programs: Mapping[str, Path] | None = None) -> None:
+        assert not programs or namespaces(), "Programs are put into a container's root, which needs namespaces."
         self.cluster, self.folder, self.programs = cluster, folder, dict(programs or {})
         self.pods: dict[str, PodProcesses] = {}
         self._ended = threading.Event()
@@ -78,10 +81,15 @@ class Kubelet:
 
     def log(self, namespace: str, pod: str, container: str) -> Path | None:
         """What a container printed; None where it was never here."""
+        found = self.container(namespace, pod, container)
+        return found.log if found is not None else None
+
+    def container(self, namespace: str, pod: str, name: str) -> Container | None:
+        """A container of a pod that is or was here."""
         for found in self.pods.values():
             metadata = found.pod["metadata"]
-            if (metadata["namespace"], metadata["name"]) == (namespace, pod) and container in found.containers:
-                return found.containers[container].log
+            if (metadata["namespace"], metadata["name"]) == (namespace, pod):
+                return found.containers.get(name)
         return None
 
     def running(self, namespace: str, pod: str) -> bool:
@@ -196,11 +204,24 @@ def _serve(kubelet: Kubelet) -> ThreadingHTTPServer:
         def do_GET(self) -> None:
             url = urlsplit(self.path)
             asked = url.path.strip("/").split("/")
+            if asked[0] == "exec":
+                self._exec(*asked[1:], parse_qs(url.query).get("command", []))
+                return
             log = kubelet.log(*asked[1:]) if len(asked) == 4 and asked[0] == "containerLogs" else None
             self.send_response(200 if log is not None else 404)
             self.end_headers()
             if log is not None:
                 self._send(log, asked[1], asked[2], "follow" in parse_qs(url.query))
+
+        do_POST = do_GET
+
+        def _exec(self, namespace: str, pod: str, container: str, command: list[str]) -> None:
+            """Of all commands only the signal that Argo's controller sends (`argoexec kill NUMBER 1`); there are no streams."""
+            found = kubelet.container(namespace, pod, container)
+            if found is not None and "kill" in command[:2]:
+                found.signal(int(command[-2]))
+            self.send_response(204 if found is not None else 404)
+            self.end_headers()
 
         def _send(self, log: Path, namespace: str, pod: str, follow: bool) -> None:
             sent = 0

@@ -1,7 +1,8 @@
 """A container as a process of this machine, from its manifest. Called by `kubelet_pods`.
 
-Where the tests are root, its root is an overlay over this machine's, in a mount namespace of its own: volumes stand where the manifest
-says, and `readOnlyRootFilesystem` holds. The image is this machine: of `image` nothing is used but the name. Elsewhere (`NAMESPACES` is
+Where the tests are root, its root is an overlay over this machine's, in namespaces of its own for mounts and for processes: volumes stand
+where the manifest says, `readOnlyRootFilesystem` holds, and no signal of the container's reaches a process outside (Argo's executor sends
+some to all that it sees). The image is this machine: of `image` nothing is used but the name. Elsewhere (`NAMESPACES` is
 false) the folders of volumes are written into command and environment in place of their mount paths. Users, capabilities, limits and
 networks are not acted out: the API server judges those.
 """
@@ -27,6 +28,7 @@ from cluster.cluster import tied
 
 _REFERENCE = re.compile(r"\$(?:\$|\(([-._A-Za-z0-9]+)\))")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+UNSHARE = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
 DEVICES = ("null", "zero", "full", "random", "urandom")
 GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL; a cluster of a cloud gives thirty."""
@@ -37,7 +39,7 @@ def namespaces() -> bool:
     """Whether containers get a root of their own."""
     if sys.platform != "linux" or os.geteuid() != 0 or shutil.which("unshare") is None:
         return False
-    return subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode == 0
+    return subprocess.run([*UNSHARE, "sh", "-c", "test $$ -eq 1"], capture_output=True).returncode == 0
 
 
 def expanded(text: str, variables: Mapping[str, str]) -> str:
@@ -93,7 +95,7 @@ class Container:
         command = [expanded(part, self.variables) for part in command]
         given = {"PATH": PATH, **self.variables}
         if namespaces():
-            command = ["unshare", "-m", "sh", "-e", "-c", self._setup(), "sh", *command]
+            command = [*UNSHARE, "sh", "-e", "-c", self._setup(), "sh", *command]
         else:
             command = [self._rewritten(part) for part in command]
             given = {name: self._rewritten(value) for name, value in given.items()}
@@ -125,23 +127,31 @@ class Container:
                 self.process.wait(grace)
             self._signal(signal.SIGKILL)
 
+    def signal(self, number: int) -> None:
+        """Sends a signal to the container's first process alone."""
+        if self.process is not None and self.process.poll() is None and namespaces():
+            children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+            for child in children[:1]:
+                os.kill(int(child), number)
+
     def _signal(self, number: int) -> None:
         assert self.process is not None
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, number)
 
     def _setup(self) -> str:
-        """What makes the container's root, and goes into it: the process keeps its id."""
+        """What makes the container's root, and goes into it."""
         layers = {name: self.folder / name for name in ("upper", "work", "root")}
         shutil.rmtree(layers["upper"], ignore_errors=True)
         for layer in layers.values():
             layer.mkdir(exist_ok=True)
         root = shlex.quote(str(layers["root"]))
         options = f"lowerdir=/,upperdir={layers['upper']},workdir={layers['work']}"
-        lines = [f"mount -t overlay overlay -o {shlex.quote(options)} {root}"]
+        lines = ["test $$ -eq 1"]  # in a namespace of its own, or not at all
+        lines += [f"mount -t overlay overlay -o {shlex.quote(options)} {root}"]
         for name, program in self.programs.items():
             lines.append(f"mkdir -p {root}/usr/local/bin; cp {shlex.quote(str(program))} {root}/usr/local/bin/{name}")
-        lines += [f"mount -t tmpfs tmpfs {root}/dev", f"mkdir {root}/dev/shm", f"mount --rbind /proc {root}/proc"]
+        lines += [f"mount -t tmpfs tmpfs {root}/dev", f"mkdir {root}/dev/shm", f"mount -t proc proc {root}/proc"]
         lines += [f"touch {root}/dev/{name}" for name in DEVICES]
         lines += [f"mount --bind /dev/{name} {root}/dev/{name}" for name in (*DEVICES, "shm")]
         for mount in self.mounts:

@@ -15,7 +15,7 @@ _MERGE = "application/merge-patch+json"
 _TEMPLATE = "workflows.argoproj.io/workflow-template"
 _WORKFLOW = "workflows.argoproj.io/workflow"
 _NODE = "workflows.argoproj.io/node-id"
-_EXECUTOR = re.compile(r"time=\S+ level=.* argo=true(?: |$)")
+_EXECUTOR = re.compile(r"time=\S+ level=.* argo=true(?: |$)|Error: exit status \d+$")
 """What Argo's executor says of itself between a step's lines."""
 _PHASES: Mapping[str, Phase] = {
     "Pending": "pending",

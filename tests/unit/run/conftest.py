@@ -67,9 +67,10 @@ RUNNERS = ["local", pytest.param("jobs", marks=pytest.mark.slow), pytest.param("
 @pytest.fixture(scope="session")
 def node(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubelet]:
     """A node on which pods run."""
-    from cluster import building, kubelet
+    from cluster import building, kubelet, kubelet_containers
 
-    programs = {"argoexec": building.WORKFLOWS.binary("argoexec")} if building.WORKFLOWS.built() else {}
+    ready = building.WORKFLOWS.built() and kubelet_containers.namespaces()
+    programs = {"argoexec": building.WORKFLOWS.binary("argoexec")} if ready else {}
     with kubelet.running(cluster, tmp_path_factory.mktemp("kubelet"), programs) as made:
         yield made
 
@@ -92,7 +93,7 @@ def argo(cluster: Cluster, node: Kubelet) -> Iterator[Bench]:
     if not building.WORKFLOWS.built():
         pytest.skip("Argo Workflows is not built: `make soak` does it")
     if not kubelet_containers.namespaces():
-        pytest.skip("Argo's executor needs a mount namespace, and so root")
+        pytest.skip("Argo's executor needs a root and a process namespace of its own, and so root")
     if not cluster.install_crds("argo-workflows"):
         pytest.skip("the CustomResourceDefinitions are not there")
     with controllers.workflows(cluster, node.namespace("runs-argo")) as namespace:

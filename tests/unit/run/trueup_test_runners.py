@@ -113,6 +113,11 @@ class OnCluster:
         compilation = compiled(spec, self.name, self.namespace, pipeline)
         assert [d.summary for d in compilation.diagnostics if d.severity.value == "error"] == []
         self.cluster.apply(*(manifest(r, secrets) for r in compilation.resources()))
+        token = f"/api/v1/namespaces/{self.namespace}/secrets/{pipeline}-pipeline.service-account-token"
+        if self.name == "argo":
+            self.cluster.until(
+                lambda: "token" in self.cluster.get(token).get("data", {}), "the token is there, as Pulumi waits"
+            )
         api = connect(self.cluster.kubeconfig, None)
         place = Place(api, self.namespace, f"{pipeline}-pipeline", f"{self.namespace}/{pipeline}", ClusterError)
         return Jobs(place) if self.name == "jobs" else Argo(place)

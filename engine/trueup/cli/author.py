@@ -201,16 +201,18 @@ def render(
     from trueup.views import programs
     from trueup.workspace.opening import open_workspace
     from trueup.workspace.planning import prepare
+    from trueup_stacks.kubernetes.placement import stacks_of
 
     workspace = open_workspace(directory)
     prepared = prepare(workspace, environment, tree_of(workspace, revision), with_before=False)
     stacks = list(prepared.compilation.stacks.values())
-    rendered = programs.render(stacks, workspace.name, program.value)
+    clusters = {stacks_of(m): m.name for m in prepared.catalog.settings.clusters}
+    rendered = programs.render(stacks, workspace.name, program.value, clusters)
     for text in rendered.omitted:
         note(f"left out: {text}")
     if out is None:
-        for content in rendered.files.values():
-            emit(content)
+        for path, content in rendered.files.items():
+            emit(f"# {path}\n{content}" if clusters and program is Program.KUBERNETES else content)
         return
     if not rendered.files:
         note(f"Nothing to write: {environment} becomes no objects of that kind.")

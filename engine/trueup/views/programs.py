@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
+from types import MappingProxyType
 from typing import Any
 
 from trueup_stacks.core.resources import Address, Output, Resource, Secret, Stack, encode
@@ -25,13 +26,16 @@ class Rendered:
     omitted: tuple[str, ...] = ()
 
 
-def render(stacks: Iterable[Stack], project: str, form: str) -> Rendered:
-    """`form` is `pulumi`, `kubernetes` or `json`."""
+def render(
+    stacks: Iterable[Stack], project: str, form: str, clusters: Mapping[str, str] = MappingProxyType({})
+) -> Rendered:
+    """`form` is `pulumi`, `kubernetes` or `json`. `clusters` are the names of an environment's several clusters, by what the names of
+    their stacks end with: manifests are then in a folder for each."""
     match form:
         case "pulumi":
             return _pulumi(list(stacks), project)
         case "kubernetes":
-            return _kubernetes(list(stacks))
+            return _kubernetes(list(stacks), clusters)
         case _:
             return Rendered(
                 {f"{s.id}.json": json.dumps([_plain(r) for r in s.resources], indent=2) + "\n" for s in stacks}
@@ -124,7 +128,7 @@ def _pulumi_resource(
     return made | ({"options": options} if options else {})
 
 
-def _kubernetes(stacks: list[Stack]) -> Rendered:
+def _kubernetes(stacks: list[Stack], clusters: Mapping[str, str]) -> Rendered:
     files: dict[str, str] = {}
     omitted: list[str] = []
     for stack in stacks:
@@ -144,7 +148,8 @@ def _kubernetes(stacks: list[Stack]) -> Rendered:
             properties = {k: encode(v) for k, v in resource.properties.items() if k not in ("apiVersion", "kind")}
             manifests.append({"apiVersion": f"{group}{found['version']}", "kind": found["kind"], **properties})
         if manifests:
-            files[f"{stack.id}.yaml"] = "---\n".join(_yaml(m) for m in manifests)
+            folder = f"{clusters[stack.id.cluster]}/" if stack.id.cluster in clusters else ""
+            files[f"{folder}{replace(stack.id, cluster='')}.yaml"] = "---\n".join(_yaml(m) for m in manifests)
     return Rendered(files, tuple(omitted))
 
 

@@ -65,11 +65,17 @@ def reach(workspace: Workspace, settings: EnvironmentSpec) -> Reach:
 
 
 def _ask(workspace: Workspace, settings: EnvironmentSpec, ending: str) -> Cluster | ClusterError:
+    """The cluster, or why it is away. Raises WorkspaceError where it cannot be asked or refuses: that is a mistake, and not skipped."""
     try:
         found = cluster_of(workspace, settings, ending)
+    except ClusterError as error:
+        raise WorkspaceError(str(error)) from None
+    try:
         found.request("GET", "/version")
     except ClusterError as error:
-        return error
+        if error.code == 0 or error.code >= 500:
+            return error
+        raise WorkspaceError(str(error)) from None
     return found
 
 

@@ -146,3 +146,28 @@ def test_everything_is_tried_in_order_where_nothing_fails() -> None:
     tried, done = applied({})
     assert tried == [DATA, MODEL, SERVING]
     assert done.ok
+
+
+def test_what_stands_on_a_cluster_that_is_away_is_not_tried_and_holds_up_what_reads_it_alone() -> None:
+    away, beside = StackId("dev", "churn", "data", "virginia"), StackId("dev", "churn", "serving", "virginia")
+    table = Address(away, "kubernetes:core/v1:Namespace", "churn")
+    there = Resource(
+        Address(beside, "kubernetes:core/v1:Service", "churn"), {}, Key("Endpoint", "churn", "x"), (table,)
+    )
+    stacks = {
+        **STACKS,
+        away: Stack(away, (resource(table),)),
+        beside: Stack(beside, (there,)),
+    }
+    driver = Told({})
+    work = Work(
+        stacks,
+        ((DATA, away), (MODEL,), (SERVING, beside)),
+        frozenset(stacks),
+        known=BEFORE,
+        skipped={away: "its cluster is away"},
+    )
+    outcome = run(work, driver, lambda _s: "", lambda _e: None, lambda _s, _r: None)
+    assert set(driver.tried) == {DATA, MODEL, SERVING} and outcome.ok
+    reasons = {b.stack: b.reason for b in outcome.blocked}
+    assert reasons[away] == "its cluster is away" and reasons.keys() == {away, beside}

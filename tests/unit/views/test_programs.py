@@ -98,3 +98,12 @@ def test_rendering_twice_gives_the_same(form: str) -> None:
 def test_json_holds_every_resource() -> None:
     files = render(STACKS, "shop", "json").files
     assert [r["name"] for r in json.loads(files["prod.churn.serving.json"])] == ["api"] * 4
+
+
+def test_manifests_of_several_clusters_are_in_a_folder_each_and_bear_the_same_names_there() -> None:
+    there = StackId("prod", "churn", "serving", "virginia")
+    moved = Resource(Address(there, SERVICE.address.type, "api"), SERVICE.properties, SERVICE.origin)
+    stacks = [Stack(SERVING, (SERVICE,)), Stack(there, (moved,))]
+    rendered = render(stacks, "shop", "kubernetes", {"": "frankfurt", "virginia": "virginia"})
+    assert list(rendered.files) == ["frankfurt/prod.churn.serving.yaml", "virginia/prod.churn.serving.yaml"]
+    assert len(set(rendered.files.values())) == 1

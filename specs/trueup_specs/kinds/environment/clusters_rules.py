@@ -60,14 +60,16 @@ class ClusterTwice(SpecRule[EnvironmentSpec]):
                 fix="Give one of them another name.",
                 related=((None, ("spec", "clusters", first, "name"), "The first one."),),
             )
-        places = ((m.kubeconfig, m.context, m.namespace_prefix) for m in spec.clusters)
-        for position, first, _ in repeated(places):
-            yield Finding(
-                ("spec", "clusters", position),
-                f"{spec.clusters[position].name!r} is the cluster {spec.clusters[first].name!r} once more.",
-                fix="Write another `context` (or `kubeconfig`), or another `namespacePrefix`.",
-                related=((None, ("spec", "clusters", first), "The first one."),),
-            )
+        members = (settings(document.key.name, index) or spec).clusters
+        for second, first, _ in repeated((m.kubeconfig, m.context, m.namespace_prefix) for m in members):
+            two = [members[n].name for n in (second, first)]
+            mine = [n for name in two for n, m in enumerate(spec.clusters) if m.name == name]
+            if mine:
+                yield Finding(
+                    ("spec", "clusters", mine[0]),
+                    f"{two[0]!r} is the cluster {two[1]!r} once more.",
+                    fix="Write another `context` (or `kubeconfig`), or another `namespacePrefix`.",
+                )
 
 
 class SharesNotWhole(SpecRule[EnvironmentSpec]):
@@ -83,23 +85,25 @@ class SharesNotWhole(SpecRule[EnvironmentSpec]):
     - {{name: virginia, context: us, weight: 30}}"""
 
     def find(self, spec: EnvironmentSpec, document: Document, index: Index) -> Iterator[Finding]:
-        placed = sorted((m.priority, n) for n, m in enumerate(spec.clusters) if not m.drain)
-        for priority, group in groupby(placed, key=lambda item: item[0]):
-            positions = [n for _, n in group]
-            weights = {n: spec.clusters[n].weight for n in positions}
-            if all(w is None for w in weights.values()):
+        members = (settings(document.key.name, index) or spec).clusters
+        own = {m.name: n for n, m in reversed(list(enumerate(spec.clusters)))}
+        placed = sorted((m for m in members if not m.drain), key=lambda m: m.priority)
+        for priority, group in groupby(placed, key=lambda m: m.priority):
+            weights = {m.name: m.weight for m in group}
+            mine = [name for name in weights if name in own]
+            if not mine or all(w is None for w in weights.values()):
                 continue
             total = sum(w or 0 for w in weights.values())
-            lacking = [n for n, w in weights.items() if w is None]
+            lacking = [name for name in mine if weights[name] is None]
             if lacking:
                 yield Finding(
-                    ("spec", "clusters", lacking[0]),
-                    f"The cluster {spec.clusters[lacking[0]].name!r} has no weight, and others of the priority {priority} have.",
+                    ("spec", "clusters", own[lacking[0]]),
+                    f"The cluster {lacking[0]!r} has no weight, and others of the priority {priority} have.",
                     fix=f"Add `weight: {max(0, 100 - total)}`, or remove the others'.",
                 )
             elif total != 100:
                 yield Finding(
-                    ("spec", "clusters", positions[0], "weight"),
+                    ("spec", "clusters", own[mine[0]], "weight"),
                     f"The weights of the clusters of the priority {priority} add to {total}, not to 100.",
                     fix=f"{'Take' if total > 100 else 'Add'} {abs(total - 100)} {'from' if total > 100 else 'to'} one of them.",
                 )
@@ -118,14 +122,15 @@ class MovedTwice(SpecRule[EnvironmentSpec]):
 #                                              ^"""
 
     def find(self, spec: EnvironmentSpec, document: Document, index: Index) -> Iterator[Finding]:
-        moved = [n for n, m in enumerate(spec.clusters) if m.moved_from is not None]
-        for position in moved[1:]:
-            yield Finding(
-                ("spec", "clusters", position, "movedFrom"),
-                f"The cluster {spec.clusters[moved[0]].name!r} was the environment's `cluster` already.",
-                fix="Remove `movedFrom` from one of them.",
-                related=((None, ("spec", "clusters", moved[0], "movedFrom"), "The other one."),),
-            )
+        whole = settings(document.key.name, index) or spec
+        moved = [m.name for m in whole.clusters if m.moved_from is not None]
+        for position, member in enumerate(spec.clusters):
+            if member.moved_from is not None and member.name in moved[1:]:
+                yield Finding(
+                    ("spec", "clusters", position, "movedFrom"),
+                    f"The cluster {moved[0]!r} was the environment's `cluster` already.",
+                    fix="Remove `movedFrom` from one of them.",
+                )
 
 
 class AllDrained(SpecRule[EnvironmentSpec]):
@@ -140,7 +145,8 @@ class AllDrained(SpecRule[EnvironmentSpec]):
     - {{name: frankfurt, context: eu, drain: true}}"""
 
     def find(self, spec: EnvironmentSpec, document: Document, index: Index) -> Iterator[Finding]:
-        if spec.clusters and all(m.drain for m in spec.clusters):
+        whole = settings(document.key.name, index) or spec
+        if spec.clusters and all(m.drain for m in whole.clusters):
             yield Finding(
                 ("spec", "clusters"),
                 "Every cluster is drained.",

@@ -49,7 +49,7 @@ def _merged(base: SpecModel, spec: SpecModel, field: str) -> object:
     if field == "secret_stores":
         own = {store.name for store in new}
         return (*(store for store in old if store.name not in own), *new)
-    if field == "clusters":
+    if field == "clusters" and new:
         known = {item.name: item for item in old}
         changed = {item.name: _over_item(known[item.name], item) if item.name in known else item for item in new}
         return tuple({**known, **changed}.values())

@@ -110,8 +110,9 @@ class ClusterUnsaid(SpecRule[EnvironmentSpec]):
         whole = settings(document.key.name, index) or spec
         if whole.target != "kubernetes":
             return
+        said = {m.name for m in whole.clusters if m.context is not None or m.kubeconfig is not None}
         for position, member in enumerate(spec.clusters):
-            if member.context is None and member.kubeconfig is None:
+            if member.name not in said:
                 yield Finding(
                     ("spec", "clusters", position),
                     f"Nothing says where the cluster {member.name!r} is.",

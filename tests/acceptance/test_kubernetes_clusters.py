@@ -1,0 +1,176 @@
+"""One plan over two clusters, each a control plane of its own: one is away when the environment is applied first, and answers later.
+
+Pods run nothing here (tests/cluster), and Pulumi's provider is a stand-in (tests/providers).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.cluster import Cluster, running
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+PROVIDERS = Path(__file__).resolve().parents[1] / "providers"
+SPECS = """\
+apiVersion: trueup.dev/v1alpha1
+kind: Workspace
+metadata: {{name: shop}}
+spec: {{}}
+---
+apiVersion: trueup.dev/v1alpha1
+kind: Team
+metadata: {{name: growth}}
+spec: {{members: [{{user: tomas, email: tomas@example.com}}], owns: [churn]}}
+---
+apiVersion: trueup.dev/v1alpha1
+kind: Environment
+metadata: {{name: prod}}
+spec:
+  target: kubernetes
+  registry: {{trackingUri: "{registry}"}}
+  clusters:
+    - {{name: frankfurt, kubeconfig: {frankfurt}, context: trueup-tests, provider: aws, region: eu-central-1}}
+    - name: paris
+      kubeconfig: {paris}
+      context: trueup-tests
+      provider: gcp
+      region: europe-west9
+      priority: 1
+      whenUnreachable: skip
+---
+apiVersion: trueup.dev/v1alpha1
+kind: Model
+metadata: {{name: churn, namespace: churn, owner: growth}}
+spec: {{task: classification, version: 1}}
+---
+apiVersion: trueup.dev/v1alpha1
+kind: Endpoint
+metadata: {{name: everywhere, namespace: churn, owner: growth}}
+spec:
+  model: {{name: churn}}
+  predictor: {{image: "example.com/server@sha256:{zeros}", minReplicas: 2}}
+  placement: {{minClusters: 2, spreadConstraints: [{{spreadByField: provider}}]}}
+---
+apiVersion: trueup.dev/v1alpha1
+kind: Endpoint
+metadata: {{name: paris-only, namespace: churn, owner: growth}}
+spec:
+  model: {{name: churn}}
+  predictor: {{image: "example.com/server@sha256:{zeros}"}}
+  placement: {{providers: [gcp]}}
+"""
+SERVERS = "/apis/apps/v1/namespaces/churn/deployments"
+
+
+class Paris:
+    """A cluster that is not there before it is started."""
+
+    def __init__(self, folder: Path, like: Path) -> None:
+        self.kubeconfig = folder / "kubeconfig"
+        known = json.loads(like.read_text())
+        known["clusters"][0]["cluster"] = {"server": "http://127.0.0.1:9"}
+        self.kubeconfig.write_text(json.dumps(known))
+
+
+@pytest.fixture(scope="module")
+def paris(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster) -> Paris:
+    return Paris(tmp_path_factory.mktemp("paris"), cluster.kubeconfig)
+
+
+@pytest.fixture(scope="module")
+def repository(
+    make_repository: Callable[[str], Any],
+    cluster: Cluster,
+    paris: Paris,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Any:
+    """The specs, with a registry that has a first version."""
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{tmp_path_factory.mktemp('registry') / 'mlflow.db'}"
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    client.create_registered_model("churn.churn")
+    client.create_model_version("churn.churn", "file:///models/churn")
+    found = make_repository("empty")
+    places = {"frankfurt": cluster.kubeconfig, "paris": paris.kubeconfig}
+    (found.folder / "trueup.yaml").write_text(SPECS.format(registry=uri, zeros="0" * 64, **places))
+    found.commit("Two clusters")
+    found.variables["PATH"] = os.pathsep.join([str(PROVIDERS), os.environ["PATH"]])
+    return found
+
+
+@pytest.fixture(scope="module")
+def second(control_plane_programs: None, paris: Paris) -> Iterator[Cluster]:
+    """It is there from now on."""
+    with running(paris.kubeconfig.parent) as made:
+        yield made
+
+
+def deployments(on: Cluster) -> set[str]:
+    return {d["metadata"]["name"] for d in on.get(SERVERS)["items"]}
+
+
+def test_where_a_cluster_may_not_be_away_nothing_is_applied(repository: Any, cluster: Cluster) -> None:
+    repository.edit("trueup.yaml", "      whenUnreachable: skip\n", "")
+    commit = repository.commit("It is needed")
+    refused = repository.trueup("apply", "prod", "--yes", code=1)
+    assert "The cluster 'paris' is away." in refused.err and not cluster.exists("/api/v1/namespaces/churn")
+    repository.git("revert", "--no-edit", commit)
+
+
+@pytest.mark.capability("infrastructure/redundancy", by="trueup.workspace.reaching:reach")
+def test_the_cluster_that_answers_is_applied_and_the_other_is_said_to_be_skipped(
+    repository: Any, cluster: Cluster
+) -> None:
+    done = repository.trueup("apply", "prod", "--yes", "--output", "json", code=10).json
+    assert done["outcome"] == "partly"
+    assert set(done["blocked"]) == {"prod.churn.foundation.paris", "prod.churn.serving.paris"}
+    assert all("'paris', which is away and skipped" in reason for reason in done["blocked"].values())
+    assert deployments(cluster) == {"everywhere"}
+    cluster.until(lambda: not cluster.unready_pods("churn"), "every pod is ready")
+    found = repository.trueup("drift", "prod", "--detailed-exitcode", "--output", "json", code=10).json
+    assert found["drift"] == [] and set(found["away"]) == {"paris"}
+    assert set(repository.trueup("status", "prod", "--output", "json").json["away"]) == {"paris"}
+
+
+@pytest.mark.capability("infrastructure/multi-cloud-deployment", by="trueup_stacks.kubernetes.placement:places")
+def test_the_next_apply_goes_on_with_it_when_it_is_back_and_then_nothing_is_left(
+    repository: Any, cluster: Cluster, second: Cluster
+) -> None:
+    before = cluster.get(f"{SERVERS}/everywhere")["metadata"]["generation"]
+    done = repository.trueup("apply", "prod", "--yes", "--output", "json").json
+    assert done["outcome"] == "done" and not done["blocked"]
+    assert deployments(second) == {"everywhere", "paris-only"} and deployments(cluster) == {"everywhere"}
+    assert cluster.get(f"{SERVERS}/everywhere")["metadata"]["generation"] == before
+    planned = repository.trueup("plan", "prod", "--refresh", "--detailed-exitcode", "--output", "json").json
+    assert planned["steps"] == [] and len(planned["preview"]) == 5
+    assert [s for p in planned["preview"] for s in p["steps"] if s["action"] not in ("same", "refresh")] == []
+
+
+def test_drift_is_told_of_the_cluster_where_it_is(repository: Any, second: Cluster) -> None:
+    second.kubectl("scale", "deployment/everywhere", "--replicas=1", "--namespace", "churn")
+    (found,) = repository.trueup("drift", "prod", "--output", "json").json["drift"]
+    assert found["resource"].startswith("prod.churn.serving.paris::")
+
+
+def test_a_drained_cluster_is_emptied_and_can_then_be_removed(
+    repository: Any, cluster: Cluster, second: Cluster
+) -> None:
+    specs = repository.folder / "trueup.yaml"
+    head, _, _ = specs.read_text().rpartition("---\n")
+    text = head.replace("  placement: {minClusters: 2, spreadConstraints: [{spreadByField: provider}]}\n", "")
+    begin, end = text.index("    - name: paris\n"), text.index("---\napiVersion: trueup.dev/v1alpha1\nkind: Model")
+    specs.write_text(text[:end] + "      drain: true\n" + text[end:])
+    repository.commit("Paris is drained")
+    repository.trueup("apply", "prod", "--yes", "--confirm-deletes")
+    assert deployments(second) == set() and deployments(cluster) == {"everywhere"}
+    specs.write_text(text[:begin] + text[end:])
+    repository.commit("Paris is gone")
+    assert repository.steps("prod") == {}

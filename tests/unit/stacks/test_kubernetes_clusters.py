@@ -1,0 +1,147 @@
+"""An environment over several clusters: which of them has what, in which stacks, and what one cluster becomes when others come to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from trueup_test_scenes import scene, with_spec
+
+from trueup.compile.compilation import Compilation, compile_catalog
+from trueup.resolve.catalog import Catalog
+from trueup_specs.core.placement import Placement
+from trueup_specs.core.references import Key
+from trueup_specs.kinds.environment.clusters import MemberCluster
+from trueup_specs.kinds.environment.spec import EnvironmentSpec
+from trueup_stacks.core.resources import StackId
+
+PROD = Key("Environment", "", "prod")
+KUBERNETES = "kubernetes:"
+
+
+def on(compilation: Compilation, kind: str) -> dict[str, list[str]]:
+    """The names of the objects of a kind, by the end of their stack's name."""
+    found: dict[str, list[str]] = {}
+    for resource in compilation.resources():
+        if resource.address.type.endswith(f":{kind}"):
+            found.setdefault(resource.address.stack.cluster, []).append(resource.address.name)
+    return {cluster: sorted(names) for cluster, names in found.items()}
+
+
+def changed(given: Catalog, name: str, **fields: Any) -> Catalog:
+    """The scene with other fields of one of its clusters."""
+    members = tuple(m.model_copy(update=fields) if m.name == name else m for m in given.settings.clusters)
+    return with_spec(given, PROD, given.settings.model_copy(update={"clusters": members}))
+
+
+def placed(given: Catalog, endpoint: str, placement: Placement | None) -> Catalog:
+    key = next(d.key for d in given.of_kind("Endpoint") if d.key.name == endpoint)
+    return with_spec(given, key, given.documents[key].spec.model_copy(update={"placement": placement}))
+
+
+def test_endpoints_stand_where_their_placement_says_on_clusters_of_two_clouds() -> None:
+    made = compile_catalog(scene("clusters"))
+    assert made.diagnostics == ()
+    # frankfurt was the only cluster, so that its stacks have no cluster's name.
+    assert on(made, "Deployment") == {
+        "": ["everywhere", "one", "spread"],
+        "virginia": ["everywhere", "spread"],
+        "paris": ["everywhere"],
+    }
+
+
+def test_a_gateway_stands_beside_the_endpoints_that_it_leads_to_and_leads_to_no_others() -> None:
+    made = compile_catalog(placed(scene("clusters"), "everywhere", Placement(clusters=("frankfurt",))))
+    assert on(made, "Gateway") == {"": ["door"], "virginia": ["door"]}
+    backends = {
+        r.address.stack.cluster: [b["name"] for rule in r.properties["spec"]["rules"] for b in rule["backendRefs"]]
+        for r in made.resources()
+        if r.address.type.endswith(":HTTPRoute") and r.address.name.startswith("door-")
+    }
+    assert backends == {"": ["spread", "one"], "virginia": ["spread"]}
+
+
+def test_a_pipeline_runs_on_the_first_cluster_in_the_order_of_failover_only() -> None:
+    given = scene("clusters")
+    assert on(compile_catalog(given), "CronJob") == {"": ["report-pipeline"]}
+    assert on(compile_catalog(changed(given, "frankfurt", priority=2)), "CronJob") == {"virginia": ["report-pipeline"]}
+
+
+def test_what_stands_on_no_cluster_is_made_once() -> None:
+    native = [r.address for r in compile_catalog(scene("clusters")).resources() if r.address.type.startswith("trueup:")]
+    assert [str(a) for a in native] == ["prod.churn.model::trueup:registry:Alias::churn-champion"]
+
+
+def test_a_drained_cluster_has_nothing_and_others_take_its_part() -> None:
+    made = compile_catalog(changed(scene("clusters"), "frankfurt", drain=True))
+    stacks = [s for s in made.stacks.values() if any(r.address.type.startswith(KUBERNETES) for r in s.resources)]
+    assert {s.id.cluster for s in stacks} == {"virginia", "paris"}
+    assert on(made, "Deployment")["virginia"] == ["everywhere", "one"] and on(made, "CronJob")["virginia"]
+    (refused,) = (d for d in made.diagnostics if d.code == "TRU2006")
+    assert "Endpoint/shared/spread" in refused.summary and "the cluster 'frankfurt' is drained" in refused.summary
+
+
+def test_stacks_of_different_clusters_do_not_wait_for_each_other() -> None:
+    made = compile_catalog(scene("clusters"))
+    for stack in made.stacks.values():
+        assert {s.cluster for s in stack.upstream()} <= {stack.id.cluster}
+
+
+def test_one_cluster_keeps_its_stacks_and_all_that_is_in_them_when_others_come() -> None:
+    given = scene("kubernetes")
+    before = compile_catalog(given)
+    assert given.settings.cluster is not None
+    was = MemberCluster.model_validate(
+        {**given.settings.cluster.model_dump(by_alias=True, exclude_unset=True), "name": "a", "movedFrom": "cluster"}
+    )
+    new = MemberCluster(name="b", context="b", priority=1, namespace_prefix="b-", **_components(given.settings))
+    settings = given.settings.model_copy(update={"cluster": None, "clusters": (was, new)})
+    after = compile_catalog(with_spec(given, PROD, settings))
+    assert {id: s.digest for id, s in before.stacks.items()}.items() <= {
+        id: s.digest for id, s in after.stacks.items()
+    }.items()
+    added = after.stacks.keys() - before.stacks.keys()
+    assert added and {id.cluster for id in added} == {"b"}
+    renamed = replace(
+        given, settings=settings.model_copy(update={"clusters": (was.model_copy(update={"moved_from": None}), new)})
+    )
+    assert StackId("prod", "churn", "serving") not in compile_catalog(renamed).stacks, "the mark is what keeps them"
+
+
+def _components(settings: EnvironmentSpec) -> dict[str, Any]:
+    assert settings.cluster is not None
+    return {
+        "components": settings.cluster.components,
+        "gateway": settings.cluster.gateway,
+        "prometheus": settings.cluster.prometheus,
+    }
+
+
+def test_what_cannot_be_placed_is_refused_with_the_reason() -> None:
+    given = scene("clusters")
+    for placement, reason in (
+        (Placement(regions=("eu-west-1",)), "no cluster is in the region 'eu-west-1'"),
+        (Placement(min_clusters=4), "4 clusters are asked for, and there are 3 (frankfurt, virginia, paris)"),
+    ):
+        made = compile_catalog(placed(given, "everywhere", placement))
+        (refused,) = (d for d in made.diagnostics if d.code == "TRU2006")
+        assert reason in refused.summary
+        assert not any("everywhere" in names for names in on(made, "Deployment").values())
+
+
+def test_an_environment_of_one_cluster_refuses_a_placement() -> None:
+    made = compile_catalog(placed(scene("kubernetes"), "other", Placement(min_clusters=1)))
+    (refused,) = (d for d in made.diagnostics if d.code == "TRU2006" and "Endpoint/churn/other" in d.summary)
+    assert "the environment has one cluster only" in refused.summary
+
+
+def test_what_one_cluster_lacks_is_said_with_its_name() -> None:
+    made = compile_catalog(changed(scene("clusters"), "paris", components=()))
+    (refused,) = (d for d in made.diagnostics if d.code == "TRU2006")
+    assert "spec.clusters[paris].components" in refused.fix
+
+
+def test_the_name_of_a_stack_says_its_cluster_and_is_read_back() -> None:
+    for text in ("prod.churn.serving", "prod.churn.serving.virginia"):
+        assert str(StackId.parse(text)) == text
+    assert StackId.parse("prod.churn.serving.virginia").cluster == "virginia"

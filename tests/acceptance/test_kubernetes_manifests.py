@@ -34,14 +34,19 @@ PREFIX = "s-manifests-"
 CHURN, SHARED = f"{PREFIX}churn", f"{PREFIX}shared"
 CRDS = ("argo-rollouts", "gateway-api", "keda", "kserve", "prometheus-operator")
 SIGNER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFCFTXHMUKe3s6g1k0gtgRYSBKehuGNyzAQq8IcJFQFu lena"
-PULL = json.dumps({"json": json.dumps({"auths": {"example.com": {"auth": "eDp5"}}})})
+PULL = json.dumps({"auths": {"example.com": {"auth": "eDp5"}}})
 Manifest = dict[str, Any]
 
 
 def specs(registry: str) -> dict[Key, Any]:
-    """The scene's, less what the target refuses, and with what a repository needs beside: keys, versions, room for its pods."""
-    given = YAML(typ="safe").load((SCENES / "scenes" / "kubernetes.yaml").read_text(encoding="utf-8"))
-    found = {Key.parse(text): spec for text, spec in given.items()}
+    """The scenes', less what the target refuses, and with what a repository needs beside: keys, versions, data, room for its pods."""
+    watched, served = (
+        YAML(typ="safe").load((SCENES / "scenes" / f"{name}.yaml").read_text(encoding="utf-8"))
+        for name in ("monitoring", "kubernetes")
+    )
+    found = {Key.parse(text): spec for text, spec in {**watched, **served}.items()}
+    found[Key("DataSource", "churn", "raw")] = {"file": {"url": "raw.csv", "format": "csv"}}
+    found[Key("AlertRoute", "churn", "growth")]["routes"][0].pop("teams")  # of whom no document here is
     for key, spec in found.items():
         for field in KUBERNETES.kinds[key.kind].unhonoured:
             if not field.harmless:
@@ -59,7 +64,9 @@ def specs(registry: str) -> dict[Key, Any]:
     }
     schedule = found[Key("Pipeline", "churn", "train")]["triggers"][0]["schedule"]
     found[Key("Pipeline", "churn", "train")]["triggers"] = [{"schedule": schedule}]
-    for probe in found[Key("Endpoint", "churn", "churn")]["predictor"]["probes"].values():
+    servers = found[Key("Endpoint", "churn", "churn")]["predictor"]
+    del servers["workers"]  # a monitor reads one process of each server
+    for probe in servers["probes"].values():
         probe["period"] = "9s"
     return found
 
@@ -163,6 +170,7 @@ def repository(crds: Any, make_repository: Callable[..., Any], registry: str) ->
     documents.append({**header, "kind": "Team", "metadata": {"name": "ml"}, "spec": {"members": [{"user": "amira"}]}})
     with (found.folder / "trueup.yaml").open("w") as file:
         YAML().dump_all(documents, file)
+    (found.folder / "raw.csv").write_text("id\na\n")
     (found.folder / "steps").mkdir()
     (found.folder / "steps" / "pylock.toml").write_text('lock-version = "1.0"\ncreated-by = "tests"\npackages = []\n')
     found.commit("Everything")
@@ -170,8 +178,11 @@ def repository(crds: Any, make_repository: Callable[..., Any], registry: str) ->
         "PATH": os.pathsep.join([str(TESTS / "providers"), os.environ["PATH"]]),
         "GIT_AUTHOR_EMAIL": "lena@example.com",
         "GIT_COMMITTER_EMAIL": "lena@example.com",
-        "token": "hidden",
-        "pull": PULL,
+        **{"token": "hidden"},
+        **dict.fromkeys(
+            ("pull", "slack", "teams", "mail", "hook", "pager", "opsgenie"),
+            json.dumps({"json": PULL, "url": "u", "routing": "r"}),
+        ),
     }
     return found
 

@@ -6,6 +6,7 @@ import random
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ import pytest
 from trueup.compile.compilation import COMPILER_VERSION
 from trueup.load import trees
 from trueup.load.trees import Tree, WorkingTree
+from trueup.observe.inventories import Inventory
 from trueup.plan import saved
 from trueup.record.events import Event, EventKind
 from trueup.record.outcomes import described
-from trueup.record.updates import StackUpdate
+from trueup.record.updates import InventoryUpdate, StackUpdate
 from trueup.validate import memory as memories
 from trueup.workspace import quiet
 from trueup.workspace.narrowing import prepare_narrowly
@@ -217,6 +219,28 @@ def test_what_is_recorded_is_compared_anew(woods: Repository) -> None:
     woods.workspace.ledger.append(Event(EventKind.STEP, "dev", ""), StackUpdate(stack.id, tuple(old)))
     plan = prepare_narrowly(woods.workspace, "dev", woods.tree("main")).plan
     assert {s.address.stack for s in plan.steps} == {stack.id} and {s.exempt for s in plan.steps} == {"resume"}
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_what_a_cluster_was_seen_to_have_may_be_lacking_anywhere(
+    woods: Repository, cached: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not cached:
+        monkeypatch.setenv("TRUEUP_NO_CACHE", "1")
+        woods.apply()  # what it found takes the place of what was learned
+    git(woods.folder, "checkout", "-q", "-b", "change")
+    woods.edit("oak/pipeline.yaml", "seed: 1", "seed: 2")
+    woods.commit()
+
+    def seen() -> set[str]:
+        found = prepare_narrowly(woods.workspace, "dev", woods.tree("change"), rules=woods.tree("main"))
+        return {k.namespace for k in found.catalog.documents}
+
+    prepare_narrowly(woods.workspace, "dev", woods.tree("main"))
+    assert seen() == {"", "oak"}
+    form = Inventory(datetime.now(UTC), "v1.36.3").form
+    woods.workspace.ledger.append(Event(EventKind.OBSERVED, "dev"), InventoryUpdate("dev", "", form))
+    assert seen() == {"", *AREAS}
 
 
 @pytest.mark.parametrize("damage", [lambda d: b"", lambda d: d[: len(d) // 2], lambda d: d[:40] + b"?" + d[41:]])

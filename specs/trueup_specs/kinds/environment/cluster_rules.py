@@ -111,7 +111,7 @@ class MeshIgnored(SpecRule[EnvironmentSpec]):
     code = "TRU1156"
     reason = "Linkerd has neither, so that they would do nothing."
     good = _cluster("    mesh: {type: istio, mode: ambient, revision: stable}")
-    bad = _cluster("    mesh: {type: linkerd, mode: ambient}\n#                                 ^")
+    bad = _cluster("    mesh: {type: linkerd, mode: ambient}\n#                               ^")
 
     def find(self, spec: EnvironmentSpec, document: Document, index: Index) -> Iterator[Finding]:
         for path, cluster in clusters(spec):

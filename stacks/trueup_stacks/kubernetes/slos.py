@@ -79,14 +79,14 @@ def burn_rate(slo: Slo, share: Decimal, long: str) -> Decimal:
 def _alerts(
     slo: Slo, document: Document, own: Mapping[str, str], labels: Mapping[str, str]
 ) -> Iterator[dict[str, Value]]:
-    for severity, windows, soon in ((slo.page, PAGE, "days"), (slo.ticket, TICKET, f"its {slo.window}")):
+    for severity, windows, soon in ((slo.page, PAGE, "days"), (slo.ticket, TICKET, slo.window)):
         conditions = list(_burning(slo, own, windows))
         if not conditions:
             continue
         texts = {
-            "summary": f"{document.key.name}: the error budget of the SLO {slo.name} will be spent before {soon} are over.",
-            "description": f"{{{{ $value | humanizePercentage }}}} of the events are bad, and of those in {slo.window} "
-            f"{slo.objective:g} % must be good.",
+            "summary": f"The error budget of the SLO {slo.name} of {document.key.name} will be spent within {soon}.",
+            "description": f"{{{{ $value | humanizePercentage }}}} of the events are bad; {slo.objective:g} % of those in {slo.window} "
+            "must be good.",
         }
         yield {
             "alert": BURN,

@@ -22,6 +22,7 @@ from trueup.serving import ports
 from trueup_specs.core.envelope import Document, Metadata, Source
 from trueup_specs.core.references import Key
 from trueup_specs.kinds import KINDS
+from trueup_specs.kinds.monitor import metrics
 from trueup_stacks.core.resources import encode
 
 IMAGE = f"example.com/server@sha256:{'0' * 64}"
@@ -85,10 +86,10 @@ class Pod:
             assert self.process.poll() is None and time.monotonic() < end, self.log.read_text()
             time.sleep(0.2)
 
-    def ask(self) -> Any:
+    def ask(self, **other: Any) -> Any:
         inputs = [
             {"name": k, "shape": [1], "datatype": "BYTES" if isinstance(v, str) else "FP64", "data": [v]}
-            for k, v in ROW.items()
+            for k, v in {**ROW, **other}.items()
         ]
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}/v2/models/risk/infer",
@@ -121,14 +122,47 @@ def uri(home: Path) -> str:
     return tracking.tracking_uri(home, "home:registry")
 
 
+def scraped(pod: Pod) -> dict[str, list[tuple[dict[str, str], float]]]:
+    """What Prometheus would read: the samples by their names."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    with urllib.request.urlopen(f"http://127.0.0.1:{pod.port}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    found: dict[str, list[tuple[dict[str, str], float]]] = {}
+    for sample in (s for family in text_string_to_metric_families(text) for s in family.samples):
+        found.setdefault(sample.name, []).append((sample.labels, sample.value))
+    return found
+
+
+def same_as_the_catalogue(found: dict[str, list[tuple[dict[str, str], float]]]) -> None:
+    """Monitors and panels may name what is exported, by its labels, and nothing else."""
+    assert {name for name in found if not name.endswith("_created")} == {
+        series for family in metrics.SERVER for series in family.series
+    }
+    for family in metrics.SERVER:
+        for series in family.series:
+            assert all(set(labels) == set(family.labels_of(series)) for labels, _ in found[series]), series
+    bounds = [labels["le"] for labels, _ in found[f"{metrics.PREDICT}_bucket"] if labels["le"] != "+Inf"]
+    assert bounds == [repr(b) for b in metrics.BUCKETS]
+
+
 @pytest.mark.slow
 @pytest.mark.capability("model-development/containerization", by="trueup.serving.listening:server")
-def test_the_manifests_command_answers_its_probes_and_requests_and_ends_when_told(uri: str, start: Any) -> None:
+@pytest.mark.capability("model-development/real-time-monitoring", by="trueup.serving.counting:Requests.count")
+def test_the_manifests_command_answers_its_probes_and_requests_counts_them_and_ends_when_told(
+    uri: str, start: Any
+) -> None:
     pod = start(container(uri, {"terminationGracePeriod": "5s"}, logging="metadata"))
     pod.started()
     assert pod.probe("readinessProbe") == pod.probe("livenessProbe") == 200
     answer = pod.ask()
     assert answer["model_version"] == "1" and answer["outputs"][0]["data"][0] in ("good", "bad")
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        pod.ask(amount="much")
+    found = scraped(pod)
+    same_as_the_catalogue(found)
+    counted = {(s["model_name"], s["model_version"], s["outcome"]): n for s, n in found[metrics.REQUESTS]}
+    assert counted == {("risk", "1", o): n for o, n in {"ok": 1, "invalid": 1, "timeout": 0, "error": 0}.items()}
     pod.process.send_signal(signal.SIGTERM)
     assert pod.process.wait(timeout=15) == 0
     logged = [json.loads(line) for line in pod.log.read_text().splitlines() if line.startswith("{")]

@@ -21,11 +21,9 @@ class Family:
 
     @property
     def series(self) -> tuple[str, ...]:
-        """The names that expressions may use."""
+        """The names that expressions may use; when a series was made (`…_created`) is none."""
         if self.type == "histogram":
-            return (f"{self.name}_bucket", f"{self.name}_count", f"{self.name}_sum", f"{self.name}_created")
-        if self.type == "counter":
-            return (self.name, f"{self.name.removesuffix('_total')}_created")
+            return (f"{self.name}_bucket", f"{self.name}_count", f"{self.name}_sum")
         return (self.name,)
 
     def labels_of(self, series: str) -> tuple[str, ...]:
@@ -47,7 +45,6 @@ SERVER: tuple[Family, ...] = (
     Family(PREDICT, "histogram", ("model_name",)),
     Family("request_preprocess_seconds", "histogram", ("model_name",)),
     Family("request_postprocess_seconds", "histogram", ("model_name",)),
-    Family("request_explain_seconds", "histogram", ("model_name",)),
     Family("process_cpu_seconds_total", "counter"),
     Family("process_resident_memory_bytes", "gauge"),
     Family("process_virtual_memory_bytes", "gauge"),

@@ -111,7 +111,7 @@ def test_who_is_woken_when_one_request_in_twenty_fails_and_not_when_one_in_two_t
 
 def test_who_is_woken_may_sleep_when_it_is_over_and_a_ticket_stays(promtool: Path, rules: Path) -> None:
     hour = requests("0+95x60 5800+100x1380", "0+5x60 300+0x1380")
-    tried(promtool, rules, hour, burn("59m", critical="5%", warning="5%"), burn("181m", warning="1.667%"))
+    tried(promtool, rules, hour, burn("59m", critical="5%", warning="5%"), burn("180m", warning="1.667%"))
 
 
 def test_slow_answers_are_told_of_when_they_last(promtool: Path, rules: Path) -> None:

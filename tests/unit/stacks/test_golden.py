@@ -13,7 +13,7 @@ from trueup_stacks.core.resources import encode
 from trueup_stacks.targets import TARGETS as KNOWN
 
 
-@pytest.mark.parametrize("target", (*TARGETS, "monitoring"))
+@pytest.mark.parametrize("target", (*TARGETS, "monitoring", "mesh"))
 def test_the_resources_are_the_agreed_ones(target: str) -> None:
     made = [
         {

@@ -22,7 +22,7 @@ _HARMLESS: Mapping[str, re.Pattern[str]] = {
     "Pipeline": re.compile(r"triggers|concurrencyPolicy|steps\[[^\]]*\]\.(timeout|retry|cache)"),
     "Model": re.compile(r"aliases|promotion|signature|intendedUse"),
     "Endpoint": re.compile(r"predictor|route|rollout|logging"),
-    "Gateway": re.compile(r".*"),
+    **dict.fromkeys(("Gateway", "Monitor", "AlertRoute", "Dashboard"), re.compile(r".*")),
     "FeatureView": re.compile(r"online"),
     "ObjectStore": re.compile(r"lifecycle|versioning"),
     "Environment": re.compile(r".*"),

@@ -27,11 +27,11 @@ _WORKLOADS = {
     "autoscaling": ["horizontalpodautoscalers"],
     "gateway.networking.k8s.io": ["gateways", "httproutes", "referencegrants"],
     "keda.sh": ["scaledobjects"],
-    "monitoring.coreos.com": ["podmonitors"],
+    "monitoring.coreos.com": ["podmonitors", "servicemonitors", "prometheusrules", "alertmanagerconfigs"],
     "networking.k8s.io": ["networkpolicies"],
     "policy": ["poddisruptionbudgets"],
 }
-"""What endpoints, gateways and pipelines are made of, by API group."""
+"""What endpoints, gateways, pipelines and monitors are made of, by API group."""
 
 
 def roles() -> Iterator[tuple[str, str, Mapping[str, Value]]]:
@@ -45,7 +45,7 @@ def roles() -> Iterator[tuple[str, str, Mapping[str, Value]]]:
         _rule("argoproj.io", ["rollouts", "rollouts/status"], ["patch"]),
     ]
     made = [
-        _rule("", ["secrets", "serviceaccounts", "services"], _WRITE),
+        _rule("", ["configmaps", "secrets", "serviceaccounts", "services"], _WRITE),
         *(_rule(group, found, _WRITE) for group, found in _WORKLOADS.items()),
     ]
     for name, rules in ((VIEW, seen), (OPERATE, acted), (APPLY, made)):

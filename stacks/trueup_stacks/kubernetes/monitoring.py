@@ -14,7 +14,7 @@ from trueup_specs.core.references import qualified
 from trueup_specs.kinds.endpoint.spec import EndpointSpec
 from trueup_specs.kinds.monitor import series
 from trueup_specs.kinds.monitor.promql import filled
-from trueup_specs.kinds.monitor.spec import Alert, Exporter, MonitorSpec
+from trueup_specs.kinds.monitor.spec import Alert, Exporter, MonitorSpec, Threshold
 from trueup_stacks.core.resources import Resource, Value
 from trueup_stacks.core.targets import Catalog, Compiled, Refusal
 from trueup_stacks.kubernetes import components, naming, networking, pipeline, slos, tokens
@@ -130,9 +130,13 @@ def _alerts(alert: Alert, fill: functools.partial[str], labels: Mapping[str, str
     if not alert.thresholds:
         yield _alert(alert, expr, alert.for_, {**labels, **alert.labels, "severity": alert.severity or "warning"})
     for threshold in alert.thresholds:
-        compared = f"({expr}) {alert.operator} {number(threshold.value)}"
         found = {**labels, **alert.labels, "severity": threshold.severity}
-        yield _alert(alert, compared, threshold.for_ or alert.for_, found)
+        yield _alert(alert, _compared(expr, alert, threshold), threshold.for_ or alert.for_, found)
+
+
+def _compared(expr: str, alert: Alert, threshold: Threshold) -> str:
+    """The condition of a threshold."""
+    return f"({expr}) {alert.operator} {number(threshold.value)}"
 
 
 def _alert(alert: Alert, expr: str, held: str, labels: Mapping[str, str]) -> dict[str, Value]:

@@ -114,6 +114,7 @@ def test_who_is_woken_may_sleep_when_it_is_over_and_a_ticket_stays(promtool: Pat
     tried(promtool, rules, hour, burn("59m", critical="5%", warning="5%"), burn("180m", warning="1.667%"))
 
 
+@pytest.mark.capability("model-development/performance-alerts", by="trueup_stacks.kubernetes.monitoring:_compared")
 def test_slow_answers_are_told_of_when_they_last(promtool: Path, rules: Path) -> None:
     bounds = {"0.5": "0x60", "0.75": "0x60", "1.0": "0+60x60", "+Inf": "0+60x60"}
     series = {f'request_predict_seconds_bucket{{{NAMES},le="{le}"}}': values for le, values in bounds.items()}

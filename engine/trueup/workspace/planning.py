@@ -12,7 +12,7 @@ from trueup.compile.compilation import Compilation, compile_catalog
 from trueup.exits import NOTHING_SELECTED
 from trueup.load.parts import Part
 from trueup.load.trees import Tree, WorkingTree, revision
-from trueup.observe import away, cursors, inventories, soaking
+from trueup.observe import away, cursors, soaking
 from trueup.observe.facts import facts
 from trueup.observe.inventories import Inventory
 from trueup.observe.live import Sight
@@ -115,16 +115,17 @@ def prepare(
     rules: Tree | None = None,
     see: Callable[[Catalog, Recorded], Sight] | None = None,
     with_before: bool = True,
+    reach: bool = False,
 ) -> Prepared:
     """The plan of an environment for a tree, with policies judged. `rules` is the tree whose rules hold (the base branch's);
-    `see` looks at the live resources.
+    `see` looks at the live resources; `reach` says that a cluster may be asked where it lacked something when it was looked at last.
 
     Raises InvalidSpecs and WorkspaceError. Nothing is changed, no Pulumi process is started, no credentials are needed.
     """
     with without_collector():
         recorded = workspace.ledger.recorded()
         applied = last_applied(workspace, environment) if with_before else Applied(known=False)
-        return prepared(workspace, environment, Compared(tree, rules, applied), recorded, see)
+        return prepared(workspace, environment, Compared(tree, rules, applied), recorded, see, reach)
 
 
 def prepared(
@@ -133,6 +134,7 @@ def prepared(
     compared: Compared,
     recorded: Recorded,
     see: Callable[[Catalog, Recorded], Sight] | None = None,
+    reach: bool = False,
 ) -> Prepared:
     """The plan of what the trees hold. Called by `prepare` for whole trees, and by `narrowing` for the parts that matter."""
     tree, rules = compared.head, compared.rules
@@ -148,7 +150,6 @@ def prepared(
     applied = _applied_documents(compared.applied, environment)
     before = applied if rules is None else ruling.documents
     seen = see(catalog, recorded) if see else Sight()
-    known, looked = surveying.look(workspace, environment, catalog.settings, recorded, see is not None)
     made, forbidden = plan(catalog, compilation, recorded, _revision(tree), before=before, observed=seen.observation())
     made = costing.costed(workspace, made, tree, ruling, compilation, recorded)
     made = _judged(made, catalog, compilation, ruling)
@@ -156,7 +157,8 @@ def prepared(
     if rules is not None and applied is not None:
         made = replace(made, evidence=replace(made.evidence, unapplied=spec_changes(applied, ruling.documents)))
     notes = (*asked.diagnostics, *compilation.diagnostics, *soaking.notes(catalog), *away.notes(catalog, seen))
-    diagnostics = (*found.diagnostics, *notes, *inventories.judged(catalog, compilation, known), *forbidden)
+    missing, looked = surveying.missing(workspace, catalog, compilation, recorded, see is not None, reach)
+    diagnostics = (*found.diagnostics, *notes, *missing, *forbidden)
     ruling_commit = (tree if rules is None else rules).commit
     return Prepared(tree, catalog, compilation, recorded, made, diagnostics, seen, ruling, ruling_commit, looked)
 

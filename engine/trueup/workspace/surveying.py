@@ -10,12 +10,15 @@ from datetime import timedelta
 from functools import partial
 
 from trueup.apply.cluster import Cluster
+from trueup.compile.compilation import Compilation
 from trueup.observe import inventories
 from trueup.observe.inventories import Inventory
 from trueup.plan.recorded import Recorded
 from trueup.record.events import Event, EventKind
 from trueup.record.updates import InventoryUpdate
+from trueup.resolve.catalog import Catalog
 from trueup.workspace.opening import Workspace
+from trueup_specs.core.diagnostics import Diagnostic
 from trueup_specs.kinds.environment.spec import EnvironmentSpec
 from trueup_stacks.kubernetes.placement import clusters
 
@@ -23,12 +26,19 @@ FRESH = timedelta(days=1)
 """For so long a look that found what is recorded is not recorded again."""
 
 
-def look(
-    workspace: Workspace, environment: str, settings: EnvironmentSpec, recorded: Recorded, live: bool
-) -> tuple[dict[str, Inventory], dict[str, Inventory]]:
-    """What is known of each cluster by its name, and what of it was looked at now: nothing unless `live`."""
+def missing(
+    workspace: Workspace, catalog: Catalog, compilation: Compilation, recorded: Recorded, live: bool, reach: bool
+) -> tuple[tuple[Diagnostic, ...], Mapping[str, Inventory]]:
+    """What the environment's clusters lack, and what they have where they were looked at for that: always where `live`, and where `reach`
+    says so, if they lacked something when they were looked at last."""
+    environment, settings = catalog.environment, catalog.settings
     forms = {name: form for (whose, name), form in recorded.inventories.items() if whose == environment}
-    return inventories.found(forms, _reached(workspace, settings) if live else ())
+    known, now = inventories.found(forms, _reached(workspace, settings) if live else ())
+    said = tuple(inventories.judged(catalog, compilation, known))
+    if said and reach and not now:
+        known, now = inventories.found(forms, _reached(workspace, settings))
+        said = tuple(inventories.judged(catalog, compilation, known))
+    return said, now
 
 
 def _reached(workspace: Workspace, settings: EnvironmentSpec) -> Iterator[tuple[str, Callable[[], Cluster]]]:

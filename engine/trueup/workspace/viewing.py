@@ -124,7 +124,7 @@ def view(
 
 
 def _prepare(workspace: Workspace, environment: str, tree: Tree, eyes: _Eyes, rules: Tree | None = None) -> Prepared:
-    return prepare(workspace, environment, tree, rules=rules, see=eyes.see if eyes.looks else None)
+    return prepare(workspace, environment, tree, rules=rules, see=eyes.see if eyes.looks else None, reach=True)
 
 
 def _asleep(workspace: Workspace, environment: str) -> str:

@@ -148,7 +148,7 @@ def _step(name: str, nodes: Mapping[str, Any], run: str) -> StepStatus:
     outputs = (tries[-1] if tries else node).get("outputs", {})
     report = next((p.get("value", "") for p in outputs.get("parameters", ()) if p["name"] == "metrics"), "")
     code = outputs.get("exitCode")
-    reason = node.get("message") or (tries[-1].get("message", "") if tries else "")
+    reason = (tries[-1].get("message") if tries else "") or node.get("message", "")
     if phase == "failed" and code not in (None, "0"):
         reason = f"It ended with code {code}."
     return StepStatus(

@@ -69,6 +69,7 @@ def test_files_are_handed_over_in_the_order_of_needs(bench: Bench) -> None:
     found = ran(
         bench,
         {
+            "triggers": [{"schedule": {"cron": "0 0 1 1 *", "timezone": "Europe/Zurich"}}],
             "steps": [
                 step("last", 'cat "$TRUEUP_INPUT_A" "$TRUEUP_INPUT_B"', inputs={"a": "one.out", "b": "two.large-out"}),
                 step(
@@ -78,7 +79,7 @@ def test_files_are_handed_over_in_the_order_of_needs(bench: Bench) -> None:
                     outputs={"large-out": {"path": "large.txt"}},
                 ),
                 step("one", 'echo rows > "$TRUEUP_OUTPUT_OUT"', outputs={"out": {}}),
-            ]
+            ],
         },
     )
     assert found.status.outcome == "succeeded", found.status.reason
@@ -104,7 +105,10 @@ def test_a_step_is_tried_as_often_as_it_may(bench: Bench, mark: Path) -> None:
     hopeless = bench.runner({"steps": [step("bad", "echo tried; exit 1", retry=again)]}, {})
     first, second = flaky.submit().fingerprint, hopeless.submit().fingerprint
     done, failed = runners.wait(flaky, first, 90, look=0.1), runners.wait(hopeless, second, 90, look=0.1)
-    assert done is not None and (done.outcome, done.step("flaky").attempts) == ("succeeded", 2), done
+    assert done is not None and (done.outcome, done.step("flaky").attempts) == ("succeeded", 2), (
+        done.step("flaky"),
+        printed(flaky, first),
+    )
     assert failed is not None and (failed.outcome, failed.step("bad").attempts) == ("failed", 2), failed
     assert mark.read_text() == "x\nx\n"
 

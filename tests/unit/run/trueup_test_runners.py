@@ -105,14 +105,15 @@ class OnCluster:
     kubelet: Kubelet
     name: str
     namespace: str = ""
-    _made: int = field(default=0, init=False)
+    _made: dict[str, Spec] = field(default_factory=dict, init=False)
 
     def runner(self, spec: Spec, secrets: Mapping[str, str]) -> Runner:
-        self._made += 1
-        pipeline = f"sums-{self._made}"
-        compilation = compiled(spec, self.name, self.namespace, pipeline)
+        pipeline = f"sums-{len(self._made) + 1}"
+        self._made[pipeline] = spec
+        compilation = compiled(self._made, self.name, self.namespace)
         assert [d.summary for d in compilation.diagnostics if d.severity.value == "error"] == []
-        self.cluster.apply(*(manifest(r, secrets) for r in compilation.resources()))
+        new = [r for r in compilation.resources() if r.origin.kind == "Environment" or r.origin.name == pipeline]
+        self.cluster.apply(*(manifest(r, secrets) for r in new))
         token = f"/api/v1/namespaces/{self.namespace}/secrets/{pipeline}-pipeline.service-account-token"
         if self.name == "argo":
             self.cluster.until(
@@ -123,8 +124,8 @@ class OnCluster:
         return Jobs(place) if self.name == "jobs" else Argo(place)
 
 
-def compiled(spec: Spec, runner: str, namespace: str, pipeline: str) -> Compilation:
-    """The resources of one pipeline, in a namespace that the tests keep."""
+def compiled(specs: Mapping[str, Spec], runner: str, namespace: str) -> Compilation:
+    """The resources of pipelines, in a namespace that the tests keep."""
     written = {
         Key("Environment", "", "prod"): {
             "target": "kubernetes",
@@ -132,7 +133,7 @@ def compiled(spec: Spec, runner: str, namespace: str, pipeline: str) -> Compilat
             "cluster": {"components": ["argo-workflows"], "namespaces": {"manage": False}},
             "secretStores": [{"name": "vault", "type": "env"}],
         },
-        Key("Pipeline", namespace, pipeline): {"image": IMAGE, **spec},
+        **{Key("Pipeline", namespace, name): {"image": IMAGE, **spec} for name, spec in specs.items()},
     }
     documents = {
         key: Document(

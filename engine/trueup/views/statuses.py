@@ -157,14 +157,18 @@ def runs_text(runs: Sequence[RunStatus], now: float | None = None) -> str:
     for run in runs:
         took = duration(run.ended - run.started) if run.ended and run.started else ""
         lines.append(
-            f"{run.fingerprint[:12]}  {run.outcome:11}  {run.pipeline}  {took}"
-            + (f"  {run.reason}" if run.reason else "")
+            f"{_mark(run)}  {run.outcome:11}  {run.pipeline}  {took}" + (f"  {run.reason}" if run.reason else "")
         )
         for step in run.steps:
             seconds = duration(step.ended - step.started) if step.ended and step.started else ""
             metrics = "  ".join(f"{k}={v:.4g}" for k, v in sorted(step.metrics.items())[:6])
             lines.append(f"    {step.phase:10} {step.name:20} {seconds:8} {metrics or step.reason}".rstrip())
     return "\n".join(lines) + "\n"
+
+
+def _mark(run: RunStatus) -> str:
+    """What a run is told by: the start of a fingerprint; the whole name of one that a cluster has."""
+    return run.fingerprint if "-" in run.fingerprint else run.fingerprint[:12]
 
 
 def runs_json(runs: Iterable[RunStatus]) -> list[Any]:

@@ -39,7 +39,7 @@ class Placement(SpecModel):
     min_clusters: int = Field(default=1, ge=1)
     """How many there must be at least, else it is not placed at all."""
     max_clusters: int | None = Field(default=None, ge=1)
-    """How many it stands on at most; the first by priority and weight. By default all."""
+    """How many it stands on at most: the first by priority, then as they are written. By default all."""
     spread_constraints: Items[SpreadConstraint] = ()
 
 
@@ -56,8 +56,6 @@ class Member(Protocol):
     def zones(self) -> Sequence[str]: ...
     @property
     def priority(self) -> int: ...
-    @property
-    def weight(self) -> int | None: ...
     @property
     def drain(self) -> bool: ...
 
@@ -76,12 +74,12 @@ class Unmet:
 
 
 def ranked(members: Iterable[M]) -> list[M]:
-    """Those that take anything, in the order of failover; of one priority, the greater weight first."""
-    return sorted((m for m in members if not m.drain), key=lambda m: (m.priority, -(m.weight or 0)))
+    """Those that take anything, in the order of priority; of one priority, as they are written."""
+    return sorted((m for m in members if not m.drain), key=lambda m: m.priority)
 
 
 def chosen(placement: Placement | None, members: Sequence[M]) -> tuple[M, ...]:
-    """The clusters that something stands on, in the order of failover; none where `unmet` finds something."""
+    """The clusters that something stands on, in the order of priority; none where `unmet` finds something."""
     if placement is None:
         return tuple(ranked(members))
     if any(unmet(placement, members)):
@@ -90,7 +88,7 @@ def chosen(placement: Placement | None, members: Sequence[M]) -> tuple[M, ...]:
 
 
 def _picked(placement: Placement, candidates: list[M]) -> list[M]:
-    """As many as may be, in the order of failover: first those that stand in the most places that are still asked for."""
+    """As many as may be, in the order of priority: first those that stand in the most places that are still asked for."""
     most = placement.max_clusters or len(candidates)
     picked: list[M] = []
     while len(picked) < min(most, len(candidates)):

@@ -1,9 +1,15 @@
 """What each cluster of an environment has of its documents. Called by compile, before anything is emitted; pure.
 
 Where there is one `cluster`, the catalog is compiled as it is, and its stacks have the names that they always had. Of several clusters each
-gets the catalog with its own settings: the functions that emit know of one cluster only, and one that is away holds up its own stacks alone.
+gets the catalog with its own settings: the functions that emit know of one cluster only, and one that is away holds up its own stacks.
 Endpoints stand where their placement says, gateways beside the endpoints that they lead to, and pipelines on the first cluster in the order
-of failover: on all of them, each schedule would fire several times.
+of priority: on all of them, each schedule would fire several times.
+
+Shares of the requests between clusters (`weight`) are refused. No open standard says them: a ServiceImport of the Multi-Cluster Services
+API (KEP-1645), which a route of the Gateway API can name, joins the servers of all clusters without weights, and reaches them past the
+closed networks of their namespaces only where every cluster knows the others' addresses; weights and failover in DNS are each provider's
+own record types, and SRV records (RFC 2782), which have both, are read by few HTTP clients. What stands before the clusters shares the
+requests out, and `priority` says which comes first: nothing is moved by itself.
 """
 
 from __future__ import annotations
@@ -20,6 +26,11 @@ from trueup_specs.kinds.environment.clusters import MemberCluster
 from trueup_specs.kinds.environment.spec import EnvironmentSpec
 from trueup_specs.kinds.gateway.spec import GatewaySpec
 from trueup_stacks.core.targets import Catalog, Facts, Places, Refusal
+
+NO_SHARES = (
+    "neither the Gateway API nor the Multi-Cluster Services API has weights between clusters; what stands before them, such as a "
+    "global load balancer or weighted records of DNS, shares the requests out"
+)
 
 
 @dataclass(frozen=True)
@@ -85,8 +96,13 @@ def clusters(settings: EnvironmentSpec) -> dict[str, Cluster]:
 
 
 def home(settings: EnvironmentSpec) -> MemberCluster:
-    """The cluster of what must stand on one only: the first in the order of failover."""
+    """The cluster of what must stand on one only: the first in the order of priority."""
     return (ranked(settings.clusters) or list(settings.clusters))[0]
+
+
+def has_share(catalog: Catalog) -> bool:
+    """Whether the cluster is to have a share of the requests, of several."""
+    return isinstance(catalog.settings.cluster, MemberCluster) and catalog.settings.cluster.weight is not None
 
 
 def _settings(catalog: Catalog, member: MemberCluster) -> EnvironmentSpec:

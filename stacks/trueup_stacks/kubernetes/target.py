@@ -15,7 +15,7 @@ from trueup_stacks.kubernetes.model import emit_model, refuse_model
 from trueup_stacks.kubernetes.monitoring import emit_monitor, refuse_monitor
 from trueup_stacks.kubernetes.namespaces import emit_environment
 from trueup_stacks.kubernetes.pipeline import elsewhere, emit_pipeline, refuse_pipeline
-from trueup_stacks.kubernetes.placement import places
+from trueup_stacks.kubernetes.placement import NO_SHARES, has_share, places
 from trueup_stacks.kubernetes.refusals import refuse_endpoint
 
 _TRAINED_ELSEWHERE = "they are used where models are trained, and this target takes promoted versions only"
@@ -74,7 +74,11 @@ _PIPELINES = (
 KUBERNETES = Target(
     "kubernetes",
     {
-        "Environment": KindSupport(emit_environment, no_resource=_OF_TRUEUP),
+        "Environment": KindSupport(
+            emit_environment,
+            (Unhonoured("spec.clusters[].weight", NO_SHARES, where=has_share),),
+            no_resource=_OF_TRUEUP,
+        ),
         "Team": KindSupport(emit_team, no_resource=("spec.members[].signingKeys", "spec.contact")),
         "AccessPolicy": KindSupport(
             emit_access_policy, no_resource=("spec.requireSignature", "spec.forgeKeys", "spec.message")

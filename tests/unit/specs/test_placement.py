@@ -10,8 +10,8 @@ from trueup_specs.core.placement import Placement, SpreadConstraint, chosen, unm
 from trueup_specs.kinds.environment.clusters import MemberCluster
 
 CLUSTERS = (
-    MemberCluster(name="frankfurt", provider="aws", region="eu-central-1", zones=("a", "b"), weight=30),
-    MemberCluster(name="virginia", provider="aws", region="us-east-1", zones=("c",), weight=70),
+    MemberCluster(name="frankfurt", provider="aws", region="eu-central-1", zones=("a", "b"), priority=1),
+    MemberCluster(name="virginia", provider="aws", region="us-east-1", zones=("c",)),
     MemberCluster(name="paris", provider="gcp", region="europe-west9", priority=1),
     MemberCluster(name="sydney", provider="gcp", region="australia-southeast1", priority=2, drain=True),
 )
@@ -34,7 +34,7 @@ def names(placement: Placement | None) -> list[str]:
         ({"maxClusters": 1, "spreadConstraints": [{"spreadByField": "zone", "minGroups": 2}]}, ["frankfurt"]),
     ],
 )
-def test_the_first_in_the_order_of_failover_are_chosen_that_stand_apart_as_asked(
+def test_the_first_in_the_order_of_priority_are_chosen_that_stand_apart_as_asked(
     placement: dict[str, object] | None, found: list[str]
 ) -> None:
     assert names(None if placement is None else Placement.model_validate(placement)) == found

@@ -9,6 +9,7 @@ from trueup_test_scenes import scene, with_spec
 
 from trueup.compile.compilation import Compilation, compile_catalog
 from trueup.resolve.catalog import Catalog
+from trueup_specs.core.diagnostics import Severity
 from trueup_specs.core.placement import Placement
 from trueup_specs.core.references import Key
 from trueup_specs.kinds.environment.clusters import MemberCluster
@@ -61,7 +62,7 @@ def test_a_gateway_stands_beside_the_endpoints_that_it_leads_to_and_leads_to_no_
     assert backends == {"": ["spread", "one"], "virginia": ["spread"]}
 
 
-def test_a_pipeline_runs_on_the_first_cluster_in_the_order_of_failover_only() -> None:
+def test_a_pipeline_runs_on_the_first_cluster_in_the_order_of_priority_only() -> None:
     given = scene("clusters")
     assert on(compile_catalog(given), "CronJob") == {"": ["report-pipeline"]}
     assert on(compile_catalog(changed(given, "frankfurt", priority=2)), "CronJob") == {"virginia": ["report-pipeline"]}
@@ -139,6 +140,13 @@ def test_what_one_cluster_lacks_is_said_with_its_name() -> None:
     made = compile_catalog(changed(scene("clusters"), "paris", components=()))
     (refused,) = (d for d in made.diagnostics if d.code == "TRU2006")
     assert "spec.clusters[paris].components" in refused.fix
+
+
+def test_shares_of_the_requests_are_refused_with_the_reason() -> None:
+    made = compile_catalog(changed(scene("clusters"), "virginia", weight=50))
+    (refused,) = made.diagnostics
+    assert (refused.code, refused.severity) == ("TRU2002", Severity.ERROR)
+    assert "sets spec.clusters[].weight" in refused.summary and "weights between clusters" in refused.detail
 
 
 def test_the_name_of_a_stack_says_its_cluster_and_is_read_back() -> None:

@@ -86,6 +86,6 @@ def proofs(scenes: Iterable[Catalog], kind: str) -> dict[str, bool]:
         before = digests(given)
         for document in given.of_kind(kind):
             for path, changed in changes(document.spec):
-                after = digests(with_spec(given, document.key, changed))
-                found[path] = found.get(path, False) or after != before
+                if not found.get(path):
+                    found[path] = digests(with_spec(given, document.key, changed)) != before
     return found

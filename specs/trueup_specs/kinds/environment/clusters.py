@@ -22,10 +22,10 @@ class MemberCluster(Cluster):
     zones: Items[str] = ()
     """Of the region, where its nodes are; what `spreadByField: zone` counts."""
     priority: int = Field(default=0, ge=0, le=65535)
-    """The order of failover, as in DNS's SRV records (RFC 2782): the lowest number that can be reached takes the requests. Pipelines run
-    on the first of the lowest number."""
+    """Which comes first, as in DNS's SRV records (RFC 2782): the lowest number. `maxClusters` of a placement takes the first, and pipelines
+    run on the first only. Nothing moves by itself when a cluster is away: another number, and an apply, move it."""
     weight: int | None = Field(default=None, ge=0, le=100)
-    """Percent of the requests among the clusters of its priority; by default all have the same."""
+    """Percent of the requests among the clusters of its priority, where the target can share them out."""
     when_unreachable: Literal["fail", "skip"] = "fail"
     """`fail`: nothing is applied while it is away; `skip`: what is meant for the others is, and the next apply goes on with it."""
     drain: bool = False

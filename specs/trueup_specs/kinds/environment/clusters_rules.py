@@ -12,8 +12,8 @@ from trueup_specs.kinds.environment.spec import EnvironmentSpec
 
 _HEAD = "kind: Environment\nmetadata: {name: prod}\nspec:\n  target: kubernetes\n"
 _GOOD = f"""{_HEAD}  clusters:
-    - {{name: frankfurt, context: eu, region: eu-central-1, provider: aws, weight: 60, movedFrom: cluster}}
-    - {{name: virginia, context: us, region: us-east-1, provider: aws, weight: 40, whenUnreachable: skip}}
+    - {{name: frankfurt, context: eu, region: eu-central-1, provider: aws, movedFrom: cluster}}
+    - {{name: virginia, context: us, region: us-east-1, provider: aws, whenUnreachable: skip}}
     - {{name: paris, context: dr, region: europe-west9, provider: gcp, priority: 1}}"""
 
 
@@ -78,7 +78,9 @@ class SharesNotWhole(SpecRule[EnvironmentSpec]):
     code = "TRU1144"
     about = ("spec.clusters",)
     reason = "They are percent of the requests; another sum is, as a rule, a mistake in one of them."
-    good = _GOOD
+    good = f"""{_HEAD}  clusters:
+    - {{name: frankfurt, context: eu, weight: 60}}
+    - {{name: virginia, context: us, weight: 40}}"""
     bad = f"""{_HEAD}  clusters:
     - {{name: frankfurt, context: eu, weight: 60}}
 #                                            ^

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from trueup_specs.core.envelope import Document
 from trueup_specs.kinds.gateway.spec import GatewayRoute, GatewaySpec, Listener
@@ -13,7 +14,9 @@ from trueup_stacks.core.targets import Catalog, Compiled, Refusal, address_of
 from trueup_stacks.kubernetes import components, naming, networking, tokens
 from trueup_stacks.kubernetes.routes import GROUP, own_route
 
-_PORT = 80
+_PORTS = {"HTTP": 80, "HTTPS": 443}
+_ISSUER = "cert-manager.io/cluster-issuer"
+"""The annotation of a Gateway by which cert-manager makes the certificates of its listeners."""
 _COMPONENT = "gateway"
 
 
@@ -29,25 +32,42 @@ def refuse_gateway(document: Document, catalog: Catalog) -> Iterable[Refusal]:
             f"Write `gateway: {{className: …}}` in {naming.where(catalog)} of Environment/{catalog.environment}; "
             "`kubectl get gatewayclasses` lists them.",
         )
-    ports = [listener.port or _PORT for listener in spec.listeners]
+    ports = [_port(listener) for listener in spec.listeners]
     if len(set(ports)) < len(ports):
         yield Refusal(
             "spec.listeners[].port",
             f"two listeners have the port {max(ports, key=ports.count)}, which is also the one of a listener that names none",
             "Give each listener a port.",
         )
+    if len(issuers := _issuers(spec)) > 1:
+        yield Refusal(
+            "spec.listeners[].tls.clusterIssuer",
+            f"cert-manager takes one issuer for all listeners of a gateway, and these name {', '.join(issuers)}",
+            "Name one of them, or write a Gateway for each.",
+        )
+
+
+def _issuers(spec: GatewaySpec) -> list[str]:
+    """The issuers that listeners name, each once."""
+    named = (x.tls.cluster_issuer for x in spec.listeners if x.tls is not None)
+    return list(dict.fromkeys(n for n in named if n is not None))
+
+
+def _port(listener: Listener) -> int:
+    return listener.port or _PORTS[listener.protocol]
 
 
 def emit_gateway(document: Document, catalog: Catalog, compiled: Compiled) -> Iterable[Resource]:
     """The Gateway and what is its own; the routes of endpoints go with the endpoints."""
     spec, cluster = document.spec, naming.cluster(catalog)
     assert isinstance(spec, GatewaySpec) and cluster.gateway is not None
-    listeners = [_listener(x, catalog) for x in spec.listeners]
+    listeners, issuers = [_listener(x, catalog) for x in spec.listeners], _issuers(spec)
     gateway = _resource(
         document,
         catalog,
         tokens.GATEWAY,
         {"spec": {"gatewayClassName": cluster.gateway.class_name, "listeners": listeners}},
+        annotations={_ISSUER: issuers[0]} if issuers else {},
     )
     yield gateway
     if cluster.gateway.namespace is None:
@@ -69,12 +89,18 @@ def _listener(listener: Listener, catalog: Catalog) -> Value:
     kept = naming.cluster(catalog).namespaces.manage
     selector = {"matchLabels": {naming.ENVIRONMENT: catalog.environment}}
     routes = {"from": "Selector", "selector": selector} if kept else {"from": "All"}
-    return {
+    found: dict[str, Value] = {
         "name": listener.name,
-        "port": listener.port or _PORT,
+        "port": _port(listener),
         "protocol": listener.protocol,
         "allowedRoutes": {"namespaces": routes},
     }
+    if listener.hostname is not None:
+        found["hostname"] = listener.hostname
+    if listener.tls is not None:
+        certificate = {"group": "", "kind": "Secret", "name": listener.tls.secret_name}
+        found["tls"] = {"mode": "Terminate", "certificateRefs": [certificate]}
+    return found
 
 
 def _backends(
@@ -117,13 +143,13 @@ def _resource(
     properties: Value,
     suffix: str = "",
     after: tuple[Resource, ...] = (),
+    annotations: Mapping[str, str] = MappingProxyType({}),
 ) -> Resource:
+    metadata = naming.metadata(document, catalog, name=document.key.name + suffix, component=_COMPONENT)
+    metadata["annotations"] |= annotations
     return Resource(
         address_of(document, catalog, naming.LAYER, token, suffix),
-        {
-            "metadata": naming.metadata(document, catalog, name=document.key.name + suffix, component=_COMPONENT),
-            **properties,
-        },
+        {"metadata": metadata, **properties},
         document.key,
         (*naming.home(document.key.namespace, catalog), *(r.address for r in after)),
         naming.options(document, catalog, token, suffix),

@@ -6,6 +6,7 @@ from trueup_stacks.core.targets import KindSupport, Target, Unhonoured, nothing
 from trueup_stacks.local import data, model, serving
 
 _ONE_MACHINE = "one machine runs a fixed number of servers; scaling needs a cluster"
+_PLAIN_HTTP = "the gateway of one machine listens to that machine, in plain HTTP, for every host"
 _NO_CONTAINERS = "processes run on this machine, not in containers"
 _ON_APPLY = "`trueup reconcile --watch` looks at the data at that time, and a run starts where its inputs changed; else, each apply does"
 _NO_CONTROLLER = "nothing on this machine moves requests step by step; weights in a Gateway's routes do it by hand"
@@ -78,7 +79,11 @@ LOCAL = Target(
             no_resource=("spec.description",),
             refuse=serving.refuse_endpoint,
         ),
-        "Gateway": KindSupport(serving.emit_gateway, no_resource=("spec.description",)),
+        "Gateway": KindSupport(
+            serving.emit_gateway,
+            tuple(Unhonoured(f"spec.listeners[].{name}", _PLAIN_HTTP) for name in ("protocol", "hostname", "tls")),
+            no_resource=("spec.description",),
+        ),
     },
 )
 """Kinds in the order of compilation."""

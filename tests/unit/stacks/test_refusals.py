@@ -192,3 +192,28 @@ def test_what_a_server_asks_for_is_never_above_its_limit(given: Any, requests: A
 def test_grpc_is_refused_with_a_sentence_and_no_route_leads_nowhere() -> None:
     (said,) = endpoint({"image": IMAGE, "protocol": "grpc-v2"}).diagnostics
     assert "sets spec.predictor.protocol" in said.summary and "over HTTP (`v2`) only" in (said.detail or "")
+
+
+def test_two_issuers_of_one_gateway_are_one_too_many() -> None:
+    def listener(name: str, issuer: str) -> dict[str, Any]:
+        secret = {"secretName": name, "clusterIssuer": issuer}
+        return {
+            "name": name,
+            "port": 8000 + len(name),
+            "protocol": "HTTPS",
+            "hostname": f"{name}.example.com",
+            "tls": secret,
+        }
+
+    def said(*listeners: dict[str, Any]) -> list[str]:
+        gateway = {"Gateway/churn/door": {"listeners": list(listeners)}}
+        cluster = {"components": ["gateway-api"], "gateway": {"className": "envoy"}}
+        written = {
+            "Environment/prod": {"target": "kubernetes", "registry": {"trackingUri": "http://m"}, "cluster": cluster}
+        }
+        found = compile_catalog(catalog({Key.parse(k): v for k, v in {**written, **gateway}.items()}))
+        return [d.summary for d in found.diagnostics]
+
+    (text,) = said(listener("a", "staging"), listener("bb", "letsencrypt"))
+    assert "one issuer for all listeners of a gateway, and these name staging, letsencrypt" in text
+    assert said(listener("a", "staging"), listener("bb", "staging")) == []

@@ -344,7 +344,47 @@ class HealthPath(SpecRule[GatewaySpec]):
             )
 
 
+class CertificateMissing(SpecRule[GatewaySpec]):
+    """A listener of the protocol HTTPS needs `tls`, no other has it, and who asks an issuer for a certificate names a host."""
+
+    code = "TRU1813"
+    reason = "Without a certificate nobody could connect, and without HTTPS nobody would be shown it."
+    good = _gateway("""\
+  listeners:
+    - {name: web}
+    - {name: secure, protocol: HTTPS, hostname: api.example.com, tls: {secretName: door-tls, clusterIssuer: letsencrypt}}""")
+    bad = _gateway("""\
+  listeners: [{name: secure, protocol: HTTPS}]
+#                                      ^""")
+
+    def find(self, spec: GatewaySpec, document: Document, index: Index) -> Iterator[Finding]:
+        for position, listener in enumerate(spec.listeners):
+            place: Path = ("spec", "listeners", position)
+            if listener.protocol == "HTTPS" and listener.tls is None:
+                yield Finding(
+                    (*place, "protocol"),
+                    f"The listener {listener.name!r} has no certificate.",
+                    fix="Add `tls: {secretName: NAME}`, a Secret of the type `kubernetes.io/tls`.",
+                )
+            if listener.tls is None:
+                continue
+            if listener.protocol != "HTTPS":
+                yield Finding(
+                    (*place, "tls"),
+                    f"The listener {listener.name!r} is of the protocol {listener.protocol}, which shows no certificate.",
+                    at_key=True,
+                    fix="Write `protocol: HTTPS`, or remove `tls`.",
+                )
+            if listener.tls.cluster_issuer is not None and listener.hostname is None:
+                yield Finding(
+                    (*place, "tls", "clusterIssuer"),
+                    f"The listener {listener.name!r} does not say for which host its certificate is.",
+                    fix="Add `hostname: api.example.com` to the listener.",
+                )
+
+
 RULES: tuple[type[Rule], ...] = (
+    CertificateMissing,
     WeightsNotWhole,
     BackendTwice,
     ListenerTwice,

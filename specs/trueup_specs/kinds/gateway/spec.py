@@ -10,14 +10,27 @@ from trueup_specs.core.envelope import Duration, Items, Name, SpecModel
 from trueup_specs.core.references import EndpointRef
 
 
+class ListenerTls(SpecModel):
+    """With what a listener of the protocol HTTPS proves who it is. TLS ends at the gateway."""
+
+    secret_name: Name
+    """A Secret of the type `kubernetes.io/tls` in the gateway's namespace."""
+    cluster_issuer: str | None = Field(default=None, min_length=1)
+    """A ClusterIssuer of cert-manager, which makes that Secret and keeps it valid, for the listener's `hostname`."""
+
+
 class Listener(SpecModel):
     """An address that the gateway listens at."""
 
     name: Name = "http"
     port: int | None = Field(default=None, ge=1, le=65535)
-    """By default a free port that is kept."""
+    """By default a free port that is kept; on a cluster 80, and 443 of HTTPS."""
     address: str = "127.0.0.1"
-    protocol: Literal["HTTP"] = "HTTP"
+    protocol: Literal["HTTP", "HTTPS"] = "HTTP"
+    hostname: str | None = Field(default=None, pattern=r"^(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    """The only host that it answers for; `*.example.com` is every one below that. The Gateway API's term."""
+    tls: ListenerTls | None = None
+    """Of a listener of the protocol HTTPS."""
 
 
 class Backend(SpecModel):

@@ -171,6 +171,12 @@ def test_each_drift_is_named_and_healed_without_an_approval(repository: Any, htt
         named
     )
     assert "trueup:data:Table applications" in named and "trueup:serve:Service risk" in named, named
+    compared = {
+        o["resource"]: o for o in repository.trueup("diff", "dev", "--live", "--output", "json").json["objects"]
+    }
+    (champion,) = (o for name, o in compared.items() if name.endswith("Alias::risk-champion"))
+    assert {c["path"]: (int(c["live"]), c["desired"]) for c in champion["changes"]} == {"version": (2, 1)}
+    assert {o["what"] for o in compared.values()} >= {"same", "change"}, compared
     healed = repository.trueup("apply", "dev", "--yes")
     assert "Applied dev" in healed.out, healed.text
     assert "No drift" in repository.trueup("drift", "dev").out

@@ -35,11 +35,11 @@ DONE = ("Succeeded", "Failed")
 
 
 class Kubelet:
-    """The node's agent. `programs` are put into every container's `/usr/local/bin`."""
+    """The node's agent."""
 
-    def __init__(self, cluster: Cluster, folder: Path, programs: Mapping[str, Path] | None = None) -> None:
-        assert not programs or namespaces(), "Programs are put into a container's root, which needs namespaces."
-        self.cluster, self.folder, self.programs = cluster, folder, dict(programs or {})
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        self.cluster, self.folder = cluster, folder
+        self.programs: dict[str, Path] = {}
         self.pods: dict[str, PodProcesses] = {}
         self._ended = threading.Event()
         self._server = _serve(self)
@@ -78,6 +78,11 @@ class Kubelet:
             "scheduler.alpha.kubernetes.io/defaultTolerations": tolerations,
         }
         self.cluster.patch(f"/api/v1/namespaces/{namespace}", {"metadata": {"annotations": annotations}})
+
+    def put(self, name: str, program: Path) -> None:
+        """Puts a program into the `/usr/local/bin` of every container from now on."""
+        assert namespaces(), "A program is put into a container's root, and only root can make such."
+        self.programs[name] = program
 
     def log(self, namespace: str, pod: str, container: str) -> Path | None:
         """What a container printed; None where it was never here."""
@@ -187,9 +192,9 @@ class Kubelet:
 
 
 @contextmanager
-def running(cluster: Cluster, folder: Path, programs: Mapping[str, Path] | None = None) -> Iterator[Kubelet]:
+def running(cluster: Cluster, folder: Path) -> Iterator[Kubelet]:
     """A kubelet for as long as the block runs."""
-    made = Kubelet(cluster, folder, programs)
+    made = Kubelet(cluster, folder)
     try:
         made.start()
         yield made

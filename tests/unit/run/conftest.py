@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -67,11 +68,9 @@ RUNNERS = ["local", pytest.param("jobs", marks=pytest.mark.slow), pytest.param("
 @pytest.fixture(scope="session")
 def node(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubelet]:
     """A node on which pods run."""
-    from cluster import building, kubelet, kubelet_containers
+    from cluster import kubelet
 
-    ready = building.WORKFLOWS.built() and kubelet_containers.namespaces()
-    programs = {"argoexec": building.WORKFLOWS.binary("argoexec")} if ready else {}
-    with kubelet.running(cluster, tmp_path_factory.mktemp("kubelet"), programs) as made:
+    with kubelet.running(cluster, tmp_path_factory.mktemp("kubelet")) as made:
         yield made
 
 
@@ -90,12 +89,16 @@ def argo(cluster: Cluster, node: Kubelet) -> Iterator[Bench]:
 
     from cluster import building, controllers, kubelet_containers
 
-    if not building.WORKFLOWS.built():
-        pytest.skip("Argo Workflows is not built: `make soak` does it")
+    if "TRUEUP_SOAK" not in os.environ:
+        pytest.skip(
+            "Argo Workflows takes minutes to build, and its definitions half a minute to install: `make soak` does it"
+        )
     if not kubelet_containers.namespaces():
         pytest.skip("Argo's executor needs a root and a process namespace of its own, and so root")
     if not cluster.install_crds("argo-workflows"):
         pytest.skip("the CustomResourceDefinitions are not there")
+    building.WORKFLOWS.build()
+    node.put("argoexec", building.WORKFLOWS.binary("argoexec"))
     with controllers.workflows(cluster, node.namespace("runs-argo")) as namespace:
         yield OnCluster(cluster, node, "argo", namespace)
 

@@ -8,6 +8,9 @@ from typing import Any
 from trueup_test_scenes import scene, with_spec
 
 from trueup.compile.compilation import Compilation, compile_catalog
+from trueup.plan.planning import Revision, plan
+from trueup.plan.recorded import Recorded, RecordedResource, RecordedStack
+from trueup.plan.values import Action
 from trueup.resolve.catalog import Catalog
 from trueup_specs.core.diagnostics import Severity
 from trueup_specs.core.placement import Placement
@@ -147,6 +150,40 @@ def test_shares_of_the_requests_are_refused_with_the_reason() -> None:
     (refused,) = made.diagnostics
     assert (refused.code, refused.severity) == ("TRU2002", Severity.ERROR)
     assert "sets spec.clusters[].weight" in refused.summary and "weights between clusters" in refused.detail
+
+
+def recorded(compilation: Compilation) -> Recorded:
+    """What a ledger has after it was applied."""
+    stacks = {}
+    for id, stack in compilation.stacks.items():
+        found = {
+            r.address: RecordedResource(r.address, str(r.origin), r.digest, r.fingerprint, r.encoded)
+            for r in stack.resources
+        }
+        stacks[id] = RecordedStack(id, resources=found)
+    return Recorded(stacks)
+
+
+def test_a_cluster_that_holds_something_is_not_forgotten_by_leaving_it_out() -> None:
+    given = placed(scene("clusters"), "spread", Placement(clusters=("virginia",)))
+    before = recorded(compile_catalog(given))
+    without = tuple(m for m in given.settings.clusters if m.name != "paris")
+    after = with_spec(given, PROD, given.settings.model_copy(update={"clusters": without}))
+    made, forbidden = plan(after, compile_catalog(after), before, Revision())
+    assert {s.action for s in made.steps} == {Action.DELETE}
+    (lost,) = forbidden
+    assert lost.code == "TRU2103" and "is on the cluster 'paris'" in lost.summary and "drain: true" in lost.fix
+    drained = changed(given, "paris", drain=True)
+    made, forbidden = plan(drained, compile_catalog(drained), before, Revision())
+    assert forbidden == () and {s.address.stack.cluster for s in made.steps} == {"paris"}
+
+
+def test_an_only_cluster_that_becomes_one_of_several_without_its_mark_is_an_error() -> None:
+    given = scene("clusters")
+    before = recorded(compile_catalog(given))
+    after = changed(given, "frankfurt", moved_from=None)
+    _, forbidden = plan(after, compile_catalog(after), before, Revision())
+    assert [d.code for d in forbidden] == ["TRU2103"] and "movedFrom: cluster" in forbidden[0].fix
 
 
 def test_the_name_of_a_stack_says_its_cluster_and_is_read_back() -> None:

@@ -6,6 +6,7 @@ commands. Where a runner cannot do something, that is refused at plan (tests/uni
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import pytest
 from trueup_test_runners import Bench, printed, ran
 
 from trueup.run import runners
+from trueup_stacks.kubernetes import tokens
 
 SECRET = "hunter2-and-more"
 
@@ -182,3 +184,17 @@ def test_a_condition_skips_a_step_and_what_takes_its_output(bench: Bench) -> Non
     assert found.phases == {
         "measure": "succeeded", "good": "succeeded", "bad": "skipped", "after-bad": "skipped", "after-all": "succeeded",
     }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_what_was_agreed_for_argo_is_taken_by_its_definitions(argo: Any) -> None:
+    """The golden manifests (tests/unit/stacks), by a dry run with strict validation; values of Secrets are not in them."""
+    golden = Path(__file__).parents[1] / "stacks" / "golden" / "kubernetes-argo.json"
+    taken = []
+    for made in json.loads(golden.read_text()):
+        token, properties = made["address"].split("::")[1], made["properties"]
+        if tokens.kind(token) != "Secret":
+            properties["metadata"]["namespace"] = argo.namespace
+            taken.append({"apiVersion": tokens.api_version(token), "kind": tokens.kind(token), **properties})
+    said = argo.cluster.apply(*taken, dry_run=True)
+    assert said.count("serverside-applied (server dry run)") == len(taken) >= 7

@@ -144,6 +144,7 @@ def test_the_cluster_that_answers_is_applied_and_the_other_is_said_to_be_skipped
 def test_the_next_apply_goes_on_with_it_when_it_is_back_and_then_nothing_is_left(
     repository: Any, cluster: Cluster, second: Cluster
 ) -> None:
+    assert deployments(cluster) == {"everywhere"}
     before = cluster.get(f"{SERVERS}/everywhere")["metadata"]["generation"]
     done = repository.trueup("apply", "prod", "--yes", "--output", "json").json
     assert done["outcome"] == "done" and not done["blocked"]

@@ -116,7 +116,7 @@ def plan(
     Example: trueup plan dev
     """
     from trueup.cli import planned
-    from trueup.exits import CHANGES, INVALID, NOTHING_SELECTED
+    from trueup.exits import CHANGES, INVALID, NOTHING_SELECTED, PARTLY
     from trueup.plan import saved
     from trueup.workspace import vacancy
     from trueup.workspace.opening import open_workspace
@@ -136,6 +136,8 @@ def plan(
         note(f"Saved the plan to {out}: `trueup apply {environment} --plan {out}` applies exactly it.")
     if detailed_exitcode and (not prepared.plan.empty or any(p.changed or not p.ok for p in preview)):
         raise typer.Exit(CHANGES)
+    if detailed_exitcode and prepared.sight.away:
+        raise typer.Exit(PARTLY)
 
 
 def approve(

@@ -12,7 +12,7 @@ from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, examples, lo
 from trueup_specs.kinds.dashboard.spec import DashboardSpec, GridPos, Panel
 from trueup_specs.kinds.envelope.words import instead, listed
 from trueup_specs.kinds.monitor.examples import ENDPOINT, MONITOR
-from trueup_specs.kinds.monitor.expression_rules import known_series, unknown_labels, unknown_metrics
+from trueup_specs.kinds.monitor.exported import known_series, unknown_labels, unknown_metrics
 from trueup_specs.kinds.monitor.promql import Query, of_panel, unknown
 from trueup_specs.kinds.monitor.spec import MonitorSpec
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trueup_stacks.core.targets import KindSupport, Target, Unhonoured, nothing
-from trueup_stacks.local import data, model, serving
+from trueup_stacks.local import data, model, serving, training
 
 _ONE_MACHINE = "one machine runs a fixed number of servers; scaling needs a cluster"
 _PLAIN_HTTP = "the gateway of one machine listens to that machine, in plain HTTP, for every host"
@@ -42,6 +42,7 @@ LOCAL = Target(
                 Unhonoured("spec.triggers[].schedule", _ON_APPLY, harmless=True),
             ),
             no_resource=("spec.params.*.type", "spec.params.*.description", "spec.description"),
+            refuse=training.refuse_pipeline,
         ),
         "QualityGate": KindSupport(nothing, no_resource=("spec.description",)),
         "Model": KindSupport(

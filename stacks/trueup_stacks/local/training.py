@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from trueup_specs.core.envelope import Document, seconds
@@ -12,9 +12,20 @@ from trueup_specs.kinds.dataset.spec import DatasetSpec
 from trueup_specs.kinds.model.spec import ModelSpec
 from trueup_specs.kinds.pipeline.spec import PipelineSpec, Step
 from trueup_stacks.core.resources import Address, Resource, Value, decode, encode
-from trueup_stacks.core.targets import Catalog, Compiled, env_value
+from trueup_stacks.core.targets import Catalog, Compiled, Refusal, env_value
 from trueup_stacks.local import naming, tokens
 from trueup_stacks.local.data import columns, dumped, features_property, version_of
+
+
+def refuse_pipeline(document: Document, catalog: Catalog) -> Iterable[Refusal]:
+    """A runner that is none of this machine's."""
+    runner, environment = catalog.settings.runner.type, catalog.environment
+    if runner != "local":
+        yield Refusal(
+            "Environment.spec.runner.type",
+            f"the runner of environment {environment!r} is `{runner}`, and pipelines of the target `local` run on this machine",
+            f"Write `runner: {{type: local}}` in Environment/{environment}; `jobs` and `argo` are runners of the target `kubernetes`.",
+        )
 
 
 def run_properties(

@@ -104,6 +104,16 @@ def test_the_runner_ray_is_refused() -> None:
     assert "`ray`" in said.summary and "RayJob" in said.summary and "jobs" in said.fix
 
 
+@pytest.mark.parametrize("runner", ["ray", "argo", "jobs"])
+def test_a_runner_of_another_target_is_refused_on_this_machine(runner: str) -> None:
+    written: dict[str, Any] = {
+        "Environment/dev": {"target": "local", "runner": {"type": runner}},
+        "Pipeline/churn/sums": {"steps": [ONE]},
+    }
+    (said,) = compile_catalog(catalog({Key.parse(k): v for k, v in written.items()})).diagnostics
+    assert said.severity.value == "error" and f"`{runner}`" in said.summary and "this machine" in said.summary
+
+
 def test_a_claim_is_made_only_where_files_are_handed_over() -> None:
     alone = template({"steps": [{**ONE, "outputs": {"x": {}}}, {**ONE, "name": "two"}]})
     assert "volumeClaimTemplates" not in alone and {v["name"] for v in alone["volumes"]} == {"tmp", "work"}

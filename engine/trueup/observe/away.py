@@ -21,5 +21,6 @@ def notes(catalog: Catalog, sight: Sight) -> Iterator[Diagnostic]:
             f"The cluster {name!r} of environment {catalog.environment!r} is away, and skipped.",
             Location(environment.source.file if environment is not None else ""),
             detail=reason,
-            fix=f"What is meant for it is not looked at and not applied; once it is back, `trueup apply {catalog.environment}` goes on with it.",
+            fix="What is meant for it is not looked at and not applied; once it is back, "
+            f"`trueup apply {catalog.environment}` goes on with it.",
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -106,64 +107,77 @@ def repository(
     return found
 
 
-@pytest.fixture(scope="module")
-def second(control_plane_programs: None, paris: Paris) -> Iterator[Cluster]:
-    """It is there from now on."""
-    with running(paris.kubeconfig.parent) as made:
-        yield made
-
-
 def deployments(on: Cluster) -> set[str]:
     return {d["metadata"]["name"] for d in on.get(SERVERS)["items"]}
 
 
-def test_where_a_cluster_may_not_be_away_nothing_is_applied(repository: Any, cluster: Cluster) -> None:
+@dataclass(frozen=True)
+class Story:
+    """What was said while Paris was away, and when it was back."""
+
+    needed: Any
+    """The apply of an environment that does not let it be away."""
+    away: Any
+    drift: Any
+    status: Any
+    there: set[str]
+    """What Frankfurt had then."""
+    back: Any
+    second: Cluster
+    """Paris."""
+
+
+@pytest.fixture(scope="module")
+def story(repository: Any, cluster: Cluster, paris: Paris, control_plane_programs: None) -> Iterator[Story]:
     repository.edit("trueup.yaml", "      whenUnreachable: skip\n", "")
     commit = repository.commit("It is needed")
-    refused = repository.trueup("apply", "prod", "--yes", code=1)
-    assert "The cluster 'paris' is away." in refused.err and not cluster.exists("/api/v1/namespaces/churn")
+    needed = repository.trueup("apply", "prod", "--yes", code=None)
+    assert not cluster.exists("/api/v1/namespaces/churn"), "nothing was applied"
     repository.git("revert", "--no-edit", commit)
+    away = repository.trueup("apply", "prod", "--yes", "--output", "json", code=None)
+    drift = repository.trueup("drift", "prod", "--detailed-exitcode", "--output", "json", code=None)
+    status = repository.trueup("status", "prod", "--output", "json", code=None)
+    there = deployments(cluster)
+    with running(paris.kubeconfig.parent) as second:
+        back = repository.trueup("apply", "prod", "--yes", "--output", "json", code=None)
+        yield Story(needed, away, drift, status, there, back, second)
+
+
+def test_where_a_cluster_may_not_be_away_nothing_is_applied(story: Story) -> None:
+    assert story.needed.code == 1 and "The cluster 'paris' is away." in story.needed.err
 
 
 @pytest.mark.capability("infrastructure/redundancy", by="trueup.workspace.reaching:reach")
-def test_the_cluster_that_answers_is_applied_and_the_other_is_said_to_be_skipped(
-    repository: Any, cluster: Cluster
-) -> None:
-    done = repository.trueup("apply", "prod", "--yes", "--output", "json", code=10).json
-    assert done["outcome"] == "partly"
-    assert set(done["blocked"]) == {"prod.churn.foundation.paris", "prod.churn.serving.paris"}
-    assert all("'paris', which is away and skipped" in reason for reason in done["blocked"].values())
-    assert deployments(cluster) == {"everywhere"}
-    cluster.until(lambda: not cluster.unready_pods("churn"), "every pod is ready")
-    found = repository.trueup("drift", "prod", "--detailed-exitcode", "--output", "json", code=10).json
-    assert found["drift"] == [] and set(found["away"]) == {"paris"}
-    assert set(repository.trueup("status", "prod", "--output", "json").json["away"]) == {"paris"}
+def test_the_cluster_that_answers_is_applied_and_the_other_is_said_to_be_skipped(story: Story) -> None:
+    assert story.away.code == 10, story.away.text
+    assert story.away.json["outcome"] == "partly" and story.there == {"everywhere"}
+    blocked = story.away.json["blocked"]
+    assert set(blocked) == {"prod.churn.foundation.paris", "prod.churn.serving.paris"}
+    assert all("'paris', which is away and skipped" in reason for reason in blocked.values())
+    assert story.drift.code == 10 and story.drift.json["drift"] == [] and set(story.drift.json["away"]) == {"paris"}
+    assert story.status.code == 0 and set(story.status.json["away"]) == {"paris"}
 
 
 @pytest.mark.capability("infrastructure/multi-cloud-deployment", by="trueup_stacks.kubernetes.placement:places")
 def test_the_next_apply_goes_on_with_it_when_it_is_back_and_then_nothing_is_left(
-    repository: Any, cluster: Cluster, second: Cluster
+    story: Story, repository: Any, cluster: Cluster
 ) -> None:
-    assert deployments(cluster) == {"everywhere"}
-    before = cluster.get(f"{SERVERS}/everywhere")["metadata"]["generation"]
-    done = repository.trueup("apply", "prod", "--yes", "--output", "json").json
-    assert done["outcome"] == "done" and not done["blocked"]
-    assert deployments(second) == {"everywhere", "paris-only"} and deployments(cluster) == {"everywhere"}
-    assert cluster.get(f"{SERVERS}/everywhere")["metadata"]["generation"] == before
+    assert story.back.code == 0, story.back.text
+    assert story.back.json["outcome"] == "done" and not story.back.json["blocked"]
+    assert deployments(story.second) == {"everywhere", "paris-only"} and deployments(cluster) == {"everywhere"}
+    assert cluster.get(f"{SERVERS}/everywhere")["metadata"]["generation"] == 1, "the second apply left it alone"
     planned = repository.trueup("plan", "prod", "--refresh", "--detailed-exitcode", "--output", "json").json
     assert planned["steps"] == [] and len(planned["preview"]) == 5
     assert [s for p in planned["preview"] for s in p["steps"] if s["action"] not in ("same", "refresh")] == []
 
 
-def test_drift_is_told_of_the_cluster_where_it_is(repository: Any, second: Cluster) -> None:
-    second.kubectl("scale", "deployment/everywhere", "--replicas=1", "--namespace", "churn")
+def test_drift_is_told_of_the_cluster_where_it_is(story: Story, repository: Any) -> None:
+    story.second.kubectl("scale", "deployment/everywhere", "--replicas=1", "--namespace", "churn")
     (found,) = repository.trueup("drift", "prod", "--output", "json").json["drift"]
     assert found["resource"].startswith("prod.churn.serving.paris::")
 
 
-def test_a_drained_cluster_is_emptied_and_can_then_be_removed(
-    repository: Any, cluster: Cluster, second: Cluster
-) -> None:
+def test_a_drained_cluster_is_emptied_and_can_then_be_removed(story: Story, repository: Any, cluster: Cluster) -> None:
     specs = repository.folder / "trueup.yaml"
     head, _, _ = specs.read_text().rpartition("---\n")
     text = head.replace("  placement: {minClusters: 2, spreadConstraints: [{spreadByField: provider}]}\n", "")
@@ -171,7 +185,7 @@ def test_a_drained_cluster_is_emptied_and_can_then_be_removed(
     specs.write_text(text[:end] + "      drain: true\n" + text[end:])
     repository.commit("Paris is drained")
     repository.trueup("apply", "prod", "--yes", "--confirm-deletes")
-    assert deployments(second) == set() and deployments(cluster) == {"everywhere"}
+    assert deployments(story.second) == set() and deployments(cluster) == {"everywhere"}
     specs.write_text(text[:begin] + text[end:])
     repository.commit("Paris is gone")
     assert repository.steps("prod") == {}

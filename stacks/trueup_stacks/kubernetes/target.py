@@ -100,7 +100,7 @@ KUBERNETES = Target(
             no_resource=(
                 *("spec.pipeline", "spec.task", "spec.flavor", "spec.label", "spec.positiveClass", "spec.signature"),
                 *("spec.params", "spec.gates", "spec.intendedUse", "spec.riskClass", "spec.description"),
-                *("spec.retention",),
+                *("spec.retention", "spec.promotion.live"),
             ),
             unhonoured=(
                 Unhonoured("spec.source", "a model that no environment trains has no registered version yet"),

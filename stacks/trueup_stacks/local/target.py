@@ -54,7 +54,7 @@ LOCAL = Target(
                 ),
             ),
             # A gate names the model that it decides about, and that is what counts.
-            no_resource=("spec.gates", "spec.retention"),
+            no_resource=("spec.gates", "spec.retention", "spec.promotion.live"),
         ),
         "Endpoint": KindSupport(
             serving.emit_endpoint,

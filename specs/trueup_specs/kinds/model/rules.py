@@ -482,7 +482,7 @@ class LiveCheckOfNothing(SpecRule[ModelSpec]):
     """A live check must have a `min` or a `max` that a number can meet, and be the only one of its metric."""
 
     code = "TRU1715"
-    about = ("spec.promotion.live[]",)
+    about = ("spec.promotion",)
     reason = "A check that always holds, or never, says nothing of a version."
     good = """
         kind: Environment
@@ -551,7 +551,7 @@ class LiveChecksUnasked(SpecRule[ModelSpec]):
     """Live checks must have an environment before, and a promotion that asks for them."""
 
     code = "TRU1716"
-    about = ("spec.promotion.live",)
+    about = ("spec.promotion",)
     reason = "They are asked of running servers when a version is promoted; with `mode: auto` a plan takes it, which asks no server."
     good = LiveCheckOfNothing.good
     bad = """

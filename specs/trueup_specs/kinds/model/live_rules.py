@@ -8,6 +8,23 @@ from trueup_specs.core.envelope import Document
 from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, repeated
 from trueup_specs.kinds.model.spec import ModelSpec
 
+_PROMOTED = """
+        kind: Environment
+        metadata: {name: dev}
+        spec: {}
+        ---
+        kind: Environment
+        metadata: {name: prod}
+        spec: {}
+        ---
+        kind: Model
+        metadata: {name: churn}
+        spec:
+          source: {uri: "models:/churn/3"}
+          task: classification
+          promotion:
+            path: [dev, prod]"""
+
 
 class LiveCheckOfNothing(SpecRule[ModelSpec]):
     """A live check must have a `min` or a `max` that a number can meet, and be the only one of its metric."""
@@ -15,45 +32,21 @@ class LiveCheckOfNothing(SpecRule[ModelSpec]):
     code = "TRU1715"
     about = ("spec.promotion",)
     reason = "A check that always holds, or never, says nothing of a version."
-    good = """
-        kind: Environment
-        metadata: {name: dev}
-        spec: {}
-        ---
-        kind: Environment
-        metadata: {name: prod}
-        spec: {}
-        ---
-        kind: Model
-        metadata: {name: churn}
-        spec:
-          source: {uri: "models:/churn/3"}
-          task: classification
-          promotion:
-            path: [dev, prod]
+    good = (
+        _PROMOTED
+        + """
             live: [{metric: requests, min: 100}, {metric: errorRatio, max: 0.01}]
         """
-    bad = """
-        kind: Environment
-        metadata: {name: dev}
-        spec: {}
-        ---
-        kind: Environment
-        metadata: {name: prod}
-        spec: {}
-        ---
-        kind: Model
-        metadata: {name: churn}
-        spec:
-          source: {uri: "models:/churn/3"}
-          task: classification
-          promotion:
-            path: [dev, prod]
+    )
+    bad = (
+        _PROMOTED
+        + """
             live:
               - metric: errorRatio
                 max: 5
         #            ^
         """
+    )
 
     def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
         for n, check in enumerate(spec.promotion.live):
@@ -85,26 +78,14 @@ class LiveChecksUnasked(SpecRule[ModelSpec]):
     about = ("spec.promotion",)
     reason = "They are asked of running servers when a version is promoted; with `mode: auto` a plan takes it, which asks no server."
     good = LiveCheckOfNothing.good
-    bad = """
-        kind: Environment
-        metadata: {name: dev}
-        spec: {}
-        ---
-        kind: Environment
-        metadata: {name: prod}
-        spec: {}
-        ---
-        kind: Model
-        metadata: {name: churn}
-        spec:
-          source: {uri: "models:/churn/3"}
-          task: classification
-          promotion:
-            path: [dev, prod]
+    bad = (
+        _PROMOTED
+        + """
             mode: auto
             live: [{metric: requests, min: 100}]
         #   ^
         """
+    )
 
     def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
         promotion = spec.promotion

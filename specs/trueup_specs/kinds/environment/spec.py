@@ -62,7 +62,7 @@ class Runner(SpecModel):
     """What runs pipelines."""
 
     type: Literal["local", "ray", "argo", "jobs"] = "local"
-    """`local`: processes of this machine; `jobs`: CronJobs and Jobs of a cluster; `argo`: its Argo Workflows; `ray`: nothing runs it yet."""
+    """`local`: processes of this machine; `jobs`: CronJobs and Jobs of a cluster; `argo`: its Argo Workflows; `ray`: not yet."""
     concurrency: int = Field(default=2, ge=1, le=1024)
     """Steps at once."""
     apply_wait: Duration = "30m"

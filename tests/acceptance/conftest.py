@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -72,7 +73,7 @@ class Repository:
         return done
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Starts a command in a process group of its own."""
+        """Starts a command in a process group of its own, as a terminal does: Ctrl-C ends it also where the tests run in the background."""
         return subprocess.Popen(
             [str(TRUEUP), *arguments],
             cwd=self.folder,
@@ -81,6 +82,7 @@ class Repository:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def git(self, *arguments: str) -> str:

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -126,7 +126,15 @@ def test_a_stack_that_someone_else_works_on_is_told_from_one_that_failed() -> No
     assert [(r.stack, r.locked) for r in done.results if not r.ok] == [(DATA, False)]
 
 
-def test_ctrl_c_lets_what_has_begun_end_and_records_it() -> None:
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C does what it does in a terminal, also where the tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_lets_what_has_begun_end_and_records_it(ctrl_c: None) -> None:
     driver, recorded, said = Told({}, interrupts=DATA), [], []
     work = Work(STACKS, ((DATA,), (MODEL,), (SERVING,)), frozenset(STACKS), known=BEFORE)
     done = run(

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from trueup.apply.application import Outcome, Work, run
 from trueup.apply.locks import LockedError
 from trueup.apply.outcome import Event, StackResult, StepResult

@@ -13,9 +13,9 @@ from trueup.load.standing import Asked
 from trueup.load.trees import WorkingTree
 
 
-def git(folder: Path, *arguments: str) -> None:
+def git(folder: Path, *arguments: str, code: int = 0) -> None:
     who = ("-c", "user.name=T", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false")
-    subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
+    assert subprocess.run(["git", *who, *arguments], cwd=folder, check=False, capture_output=True).returncode == code
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def in_conflict(folder: Path) -> None:
     git(folder, "checkout", "-q", "main")
     (folder / "specs" / "a.yaml").write_text("a: 3\n")
     git(folder, "commit", "-q", "-am", "Main")
-    subprocess.run(["git", "merge", "-q", "side"], cwd=folder, check=False, capture_output=True)
+    git(folder, "merge", "-q", "side", code=1)
 
 
 CHANGES = (

@@ -114,7 +114,7 @@ class Kubelet:
                 for claim in self.cluster.get("/api/v1/persistentvolumeclaims")["items"]:
                     self._provide(claim)
             except (ClusterError, OSError):
-                continue  # the API server is away for now, or the object is gone
+                continue  # the API server does not answer, or the object is gone: the next turn looks again
 
     def _see(self, pod: Any) -> None:
         uid = pod["metadata"]["uid"]

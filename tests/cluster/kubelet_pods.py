@@ -165,7 +165,7 @@ class PodProcesses:
                 folder = self._claims / found["spec"]["volumeName"]
                 folder.mkdir(parents=True, exist_ok=True)
             case _:
-                raise NotImplementedError(f"the volume {volume}")
+                raise ValueError(f"this kubelet mounts no such volume: {volume}")
         return folder
 
     def _files(self, folder: Path, data: Mapping[str, bytes]) -> None:
@@ -190,7 +190,7 @@ class PodProcesses:
                 for part in path.split("."):
                     value = value[part]
                 return str(value)
-        raise NotImplementedError(f"a value from {source}")
+        raise ValueError(f"this kubelet reads no value from {source}")
 
     # --- what the API server is told ---
 

@@ -1,4 +1,4 @@
-"""Rules of `kind: Model` about itself (TRU1700 to TRU1719): source, promotion, aliases, signature."""
+"""Rules of `kind: Model` about itself (TRU1700 to TRU1719): source, aliases, signature; those of its promotion are in `promotion_rules`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 from trueup_specs.core.diagnostics import Severity
-from trueup_specs.core.envelope import Document, seconds
+from trueup_specs.core.envelope import Document
 from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, repeated
 from trueup_specs.kinds.envelope.paths import is_file, is_folder, outside, suggestion
-from trueup_specs.kinds.model import feature_rules, live_rules, training_rules
+from trueup_specs.kinds.model import feature_rules, promotion_rules, training_rules
 from trueup_specs.kinds.model.spec import ModelSpec
 
 _MLFLOW = re.compile(r"^(?:models:/[^/@]+(?:/[^/]+|@[^/]+)|runs:/[0-9a-f]{32}/.+)$")
@@ -98,141 +98,6 @@ class SourceMalformed(SpecRule[ModelSpec]):
             )
 
 
-class PathRepeated(SpecRule[ModelSpec]):
-    """`promotion.path` must name each environment once."""
-
-    code = "TRU1702"
-    about = ("spec.promotion",)
-    reason = "A version cannot come to an environment before and after another."
-    good = _TRAINED
-    bad = """
-        kind: Environment
-        metadata: {name: dev}
-        spec: {}
-        ---
-        kind: Model
-        metadata: {name: churn}
-        spec: {source: {uri: "models:/churn/3"}, task: classification, promotion: {path: [dev, dev]}}
-        #                                                                                      ^
-        """
-
-    def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
-        for position, _, name in repeated(spec.promotion.path):
-            yield Finding(
-                ("spec", "promotion", "path", position),
-                f"The environment {name!r} is on the promotion path twice.",
-                fix="Remove one of them.",
-            )
-
-
-class PathOutsideEnvironments(SpecRule[ModelSpec]):
-    """`promotion.path` must name environments that the model exists in."""
-
-    code = "TRU1703"
-    about = ("spec.promotion",)
-    reason = "A version cannot be promoted to where the model is not."
-    good = _TRAINED
-    bad = """
-        kind: Environment
-        metadata: {name: dev}
-        spec: {}
-        ---
-        kind: Environment
-        metadata: {name: prod}
-        spec: {}
-        ---
-        kind: Model
-        metadata: {name: churn, environments: [dev]}
-        spec: {source: {uri: "models:/churn/3"}, task: classification, promotion: {path: [dev, prod]}}
-        #                                                                                      ^
-        """
-
-    def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
-        limits = document.metadata.environments
-        for position, name in enumerate(spec.promotion.path):
-            if limits is not None and name not in limits:
-                yield Finding(
-                    ("spec", "promotion", "path", position),
-                    f"{document.key} does not exist in {name!r}, by its `metadata.environments`.",
-                    fix=f"Add {name!r} to `metadata.environments`, or take it off the path.",
-                )
-
-
-class TrainedOffPath(SpecRule[ModelSpec]):
-    """`train.in` must be on the promotion path."""
-
-    code = "TRU1704"
-    about = ("spec.promotion",)
-    reason = "A version that is trained elsewhere would never be promoted."
-    good = """
-        kind: Environment
-        metadata: {name: dev}
-        spec: {}
-        ---
-        kind: Pipeline
-        metadata: {name: nightly}
-        spec:
-          steps:
-            - {name: fit, run: ./fit.sh, outputs: {model: {type: model}}}
-            - {name: keep, uses: register, inputs: {model: fit.model}}
-        ---
-        kind: Model
-        metadata: {name: churn}
-        spec: {pipeline: nightly, task: classification, train: {in: dev}, promotion: {path: [dev]}}
-        """
-    bad = """
-        kind: Environment
-        metadata: {name: dev}
-        spec: {}
-        ---
-        kind: Environment
-        metadata: {name: lab}
-        spec: {}
-        ---
-        kind: Pipeline
-        metadata: {name: nightly}
-        spec:
-          steps:
-            - {name: fit, run: ./fit.sh, outputs: {model: {type: model}}}
-            - {name: keep, uses: register, inputs: {model: fit.model}}
-        ---
-        kind: Model
-        metadata: {name: churn}
-        spec: {pipeline: nightly, task: classification, train: {in: lab}, promotion: {path: [dev]}}
-        #                                                           ^
-        """
-
-    def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
-        where, path = spec.train.in_, spec.promotion.path
-        if where is not None and where != "each" and path and where not in path:
-            yield Finding(
-                ("spec", "train", "in"),
-                f"{document.key} is trained in {where!r}, which its promotion path does not lead through.",
-                fix=f"Put {where!r} first on `promotion.path`, or train in {path[0]!r}.",
-            )
-
-
-class TrainedAfterPromotion(SpecRule[ModelSpec]):
-    """`train.in` must be the first environment of the promotion path, or `each`."""
-
-    code = "TRU1705"
-    about = ("spec.promotion",)
-    reason = "Versions travel along the path; the environments before the one that trains would never be given one."
-    good = TrainedOffPath.good
-    bad = TrainedOffPath.bad.replace("name: lab", "name: prod").replace(
-        "in: lab}, promotion: {path: [dev]}", "in: prod}, promotion: {path: [dev, prod]}"
-    )
-
-    def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
-        where, path = spec.train.in_, spec.promotion.path
-        if where in path[1:] and where != path[0]:
-            yield Finding(
-                ("spec", "train", "in"),
-                f"{document.key} is trained in {where!r}, which comes after {path[0]!r} on its promotion path.",
-                fix=f"Put {where!r} first on the path, or train in {path[0]!r}.",
-            )
-
-
 class NotTrained(SpecRule[ModelSpec]):
     """`train` and `params` say nothing for a model that no pipeline trains."""
 
@@ -304,62 +169,6 @@ class AliasReserved(SpecRule[ModelSpec]):
                     f"MLflow keeps the alias {alias.name!r} for itself.",
                     fix="Choose another name, such as `champion`.",
                 )
-
-
-class SoakWithoutPath(SpecRule[ModelSpec]):
-    """`promotion.soak` needs a path of at least two environments."""
-
-    code = "TRU1709"
-    about = ("spec.promotion",)
-    reason = "Where nothing is promoted, nothing waits."
-    good = _TRAINED
-    bad = """
-        kind: Model
-        metadata: {name: churn}
-        spec: {source: {uri: "models:/churn/3"}, task: classification, promotion: {soak: 1d}}
-        #                                                                          ^
-        """
-
-    def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
-        if spec.promotion.soak is not None and len(spec.promotion.path) < 2:
-            yield Finding(
-                ("spec", "promotion", "soak"),
-                "No version is promoted from one environment to another, so none can soak.",
-                at_key=True,
-                fix="Add `path` with the environments in order, or remove `soak`.",
-            )
-
-
-class SoakNothing(SpecRule[ModelSpec]):
-    """`promotion.soak` must be more than nothing."""
-
-    code = "TRU1710"
-    about = ("spec.promotion",)
-    severity = Severity.WARNING
-    reason = "A version would go on at once, as without it."
-    good = _TRAINED
-    bad = """
-        kind: Environment
-        metadata: {name: dev}
-        spec: {}
-        ---
-        kind: Environment
-        metadata: {name: prod}
-        spec: {}
-        ---
-        kind: Model
-        metadata: {name: churn}
-        spec: {source: {uri: "models:/churn/3"}, task: classification, promotion: {path: [dev, prod], soak: 0d}}
-        #                                                                                                   ^
-        """
-
-    def find(self, spec: ModelSpec, document: Document, index: Index) -> Iterator[Finding]:
-        if spec.promotion.soak is not None and seconds(spec.promotion.soak) == 0:
-            yield Finding(
-                ("spec", "promotion", "soak"),
-                "A version soaks for no time.",
-                fix="Write how long it must have served, such as `3d`, or remove `soak`.",
-            )
 
 
 class SignatureFieldTwice(SpecRule[ModelSpec]):
@@ -481,20 +290,14 @@ class HighRiskWithoutUse(SpecRule[ModelSpec]):
 RULES: tuple[type[Rule], ...] = (
     TwoOrigins,
     SourceMalformed,
-    PathRepeated,
-    PathOutsideEnvironments,
-    TrainedOffPath,
-    TrainedAfterPromotion,
     NotTrained,
     AliasTwice,
     AliasReserved,
-    SoakWithoutPath,
-    SoakNothing,
     SignatureFieldTwice,
     LabelAsInput,
     PositiveClassOfRegression,
     HighRiskWithoutUse,
-    *live_rules.RULES,
+    *promotion_rules.RULES,
     *training_rules.RULES,
     *feature_rules.RULES,
 )

@@ -35,9 +35,9 @@ schemas: environment   ## Write schemas/ and the kinds' READMEs anew.
 bench: environment   ## Measure the numbers of the design; run it on an idle machine.
 	$(BIN)/python -m pytest tests/bench -m "bench" -s -p no:cacheprovider
 
-soak: environment   ## The long counts, and what takes minutes to build: Argo's controllers on the test cluster, Prometheus' own tool.
+soak: environment   ## The long counts, and what takes minutes to build: controllers of Argo, KEDA, KubeRay, KServe and Velero on the test cluster, Prometheus' own tool.
 	TRUEUP_SOAK=1 $(BIN)/pytest tests/unit/apply/test_kills.py tests/acceptance/test_kills.py tests/acceptance/test_kubernetes_rollouts.py \
-	  tests/unit/run/test_conformance.py tests/unit/stacks/test_monitoring_rules.py
+	  tests/acceptance/test_kubernetes_controllers.py tests/unit/run/test_conformance.py tests/unit/stacks/test_monitoring_rules.py
 
 cli: environment   ## The Pulumi CLI: found, installed, or built with Go in some minutes, once.
 	@$(BIN)/trueup doctor --install

@@ -13,7 +13,8 @@ _outcomes: dict[str, dict[str, Any]] = {}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Writes every `capability` mark to the file that `TRUEUP_CLAIMS` names."""
+    """Writes every `capability` mark to the file that `TRUEUP_CLAIMS` names; tests that are chosen run in the order of their file."""
+    items.sort(key=lambda item: (item.location[0], item.location[1] or 0))
     if not (target := os.environ.get("TRUEUP_CLAIMS")):
         return
     found: dict[tuple[str, str, str], None] = {}

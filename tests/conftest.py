@@ -7,8 +7,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+# How long an example takes says how busy the machine is, and nothing of the code.
+hypothesis.settings.register_profile("trueup", deadline=None)
+hypothesis.settings.load_profile("trueup")
 sys.path.append(str(Path(__file__).parent))  # for `forges`, `cluster`, `images`, `gotools` and `loopback`
 pytest_plugins = ("forges.fixtures", "cluster.fixtures", "images.fixtures")
 

@@ -36,6 +36,8 @@ class Module:
     """Build tags. With any, C is compiled too: they are for SQLite."""
     stamp: str = ""
     """What the linker sets, for programs that learn their version from it."""
+    instead: Mapping[str, str] = field(default_factory=dict)
+    """Another version of a module that it needs, where the one of its go.mod is not to be had."""
     links: Mapping[str, str] = field(default_factory=dict)
     """Symbolic links of the repository, which a module does not carry: file → the file of the module that it leads to."""
 
@@ -96,7 +98,8 @@ class Module:
         named = re.sub(r"(?m)^module .*$", "module tools", own, count=1)
         named = re.sub(r"(?m)^toolchain .*\n", "", named)  # else Go fetches the one that the module was released with
         named = FOLDER.sub(rf"\1\2 => \2 {self.staging}\n" if self.staging else "", named)
-        return f"{named}\nrequire {self.path} {self.version}\n"
+        other = "".join(f"replace {m} => {m} {v}\n" for m, v in self.instead.items())
+        return f"{named}\nrequire {self.path} {self.version}\n{other}"
 
     def _environment(self) -> dict[str, str]:
         return {**os.environ, "GOFLAGS": "-mod=mod", "CGO_ENABLED": "1" if self.tags else "0"}

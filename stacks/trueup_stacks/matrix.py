@@ -119,7 +119,7 @@ def _section(kind: str, targets: Sequence[Target]) -> str:
                 reasons.setdefault(f"{target.name} {sign}: {reason}")
         lines.append(f"| `{path}` | {' | '.join(signs)} |\n")
     if lacking:
-        reasons.setdefault(f"not supported yet: {', '.join(lacking)}")
+        reasons.setdefault(f"not supported: {', '.join(lacking)}")
     return "".join((*lines, "\n" if reasons else "", *(f"- {reason}\n" for reason in reasons)))
 
 

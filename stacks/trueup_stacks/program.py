@@ -15,10 +15,10 @@ from typing import Any
 
 import pulumi
 
-from trueup_stacks.core.resources import Address, Output, Resource, Secret, Stack, Value, outputs_of
+from trueup_stacks.core.resources import KUBERNETES, Address, Output, Resource, Secret, Stack, Value, outputs_of
 from trueup_stacks.sdk import Constructor, constructor, is_native, snake
 
-ADOPTS_BESIDE = ("kubernetes:", "trueup:run:")
+ADOPTS_BESIDE = (KUBERNETES, "trueup:run:")
 """Types whose replacement may stand beside what it replaces: Kubernetes' provider decides that itself (nothing is said to it, since `False`
 would overrule it), and a run's identity is its fingerprint. All others have fixed names, so that a create before the delete would adopt
 the old thing, which the delete then removes."""

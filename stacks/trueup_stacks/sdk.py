@@ -15,6 +15,8 @@ from importlib import metadata
 from types import ModuleType
 from typing import Any
 
+from trueup_stacks.core.resources import KUBERNETES
+
 NATIVE = "trueup:"
 """Tokens of the native provider."""
 
@@ -98,12 +100,12 @@ def constructor(token: str) -> Constructor:
 
 def _is_header(token: str, name: str) -> bool:
     """`apiVersion` and `kind` of a Kubernetes object are in its token already."""
-    return token.startswith("kubernetes:") and name in ("apiVersion", "kind")
+    return token.startswith(KUBERNETES) and name in ("apiVersion", "kind")
 
 
 def _is_custom(token: str) -> bool:
     """Whether a Kubernetes token is of a custom resource, which no class of the SDK stands for."""
-    if not token.startswith("kubernetes:"):
+    if not token.startswith(KUBERNETES):
         return False
     return not has_class(token) and "." in token.split(":")[1]
 

@@ -241,3 +241,51 @@ def churn_on_cluster(
         return found
 
     return apply
+
+
+BACKED_UP = f"""\
+apiVersion: trueup.dev/v1alpha1
+kind: Workspace
+metadata: {{ name: backups }}
+spec: {{ defaultNamespace: shop }}
+---
+apiVersion: trueup.dev/v1alpha1
+kind: Environment
+metadata: {{ name: prod }}
+spec:
+  target: kubernetes
+  runner: {{ type: jobs }}
+  cluster:
+    context: trueup-tests
+    kubeconfig: KUBECONFIG
+    namespacePrefix: PREFIX
+    components: [velero]
+    velero: {{ namespace: VELERO }}
+---
+apiVersion: trueup.dev/v1alpha1
+kind: Pipeline
+metadata: {{ name: report }}
+spec:
+  image: example.com/report@sha256:{"0" * 64}
+  steps: [{{ name: all, run: [report] }}]
+"""
+
+
+@pytest.fixture(scope="module")
+def make_backed_up(make_repository: Callable[[str], Repository], cluster: Any) -> Callable[[str, str, str], Repository]:
+    """Applies a pipeline on the test cluster with what `specs` says of its backups.
+
+    Namespaces get a `prefix`; `velero` is Velero's own.
+    """
+
+    def apply(prefix: str, velero: str, specs: str) -> Repository:
+        found = make_repository("empty")
+        place = BACKED_UP.replace("PREFIX", prefix).replace("VELERO", velero)
+        (found.folder / "trueup.yaml").write_text(place.replace("KUBECONFIG", str(cluster.kubeconfig)))
+        (found.folder / "backups.yaml").write_text(specs)
+        found.commit("Backups")
+        found.variables["PATH"] = os.pathsep.join([str(ROOT / "tests" / "providers"), os.environ["PATH"]])
+        found.trueup("apply", "prod", "--yes")
+        return found
+
+    return apply

@@ -66,7 +66,7 @@ def test_prod_waits_for_a_promotion_and_for_an_approval(repository: Any) -> None
     assert "trueup approve prod" in refused.err, refused.text
 
 
-@pytest.mark.capability("model-development/model-approval-workflow", by="trueup.approve.coverage:judge")
+@pytest.mark.capability("model-management/transition-automation", by="trueup.workspace.promoting:promote")
 def test_an_approved_promotion_brings_the_version_to_prod_and_trains_nothing(repository: Any, http: Any) -> None:
     runs = len(repository.trueup("runs", "--output", "json").json)
     checks = "    live: [{ metric: requests, min: 1000 }, { metric: errorRatio, max: 0.01 }]\n"

@@ -4,20 +4,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from trueup.compile.compilation import compile_catalog
-from trueup_specs.core.references import Key
-from trueup_stacks.kubernetes import tokens
+from cluster.prometheus import Prometheus
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
@@ -29,44 +24,10 @@ HASH = "rollouts-pod-template-hash"
 Apply = Callable[..., None]
 
 
-class Prometheus:
-    """Answers each query with `value`."""
-
-    def __init__(self) -> None:
-        self.value = 0.0
-        self.asked: list[str] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                outer.asked.append(self.rfile.read(int(self.headers["content-length"])).decode())
-                result = [{"metric": {}, "value": [0, str(outer.value)]}]
-                body = json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()
-                self.send_response(200)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            do_GET = do_POST
-
-            def log_message(self, *_: Any) -> None:
-                """Says nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}"
-
-
 @pytest.fixture(scope="module")
 def prometheus() -> Iterator[Prometheus]:
-    made = Prometheus()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
+    with Prometheus.playing() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +53,7 @@ def argo(cluster: Any) -> Iterator[Any]:
 def apply(argo: Any, prometheus: Prometheus) -> Apply:
     """Applies an endpoint as `kubectl apply --server-side` does what `trueup render` writes."""
     sys.path.append(str(SCENES))
-    from trueup_test_scenes import catalog
+    from trueup_test_scenes import manifests
 
     def do(name: str, version: int, rollout: dict[str, Any], replicas: int = 2, image: str = "server") -> None:
         written: dict[str, Any] = {
@@ -112,16 +73,7 @@ def apply(argo: Any, prometheus: Prometheus) -> Apply:
                 "rollout": rollout,
             },
         }
-        compilation = compile_catalog(catalog({Key.parse(k): v for k, v in written.items()}))
-        assert compilation.diagnostics == ()
-        found = [r for r in compilation.resources() if r.address.type.startswith("kubernetes:")]
-        argo.apply(
-            *(
-                {"apiVersion": tokens.api_version(t), "kind": tokens.kind(t), **r.properties}
-                for r in found
-                if (t := r.address.type)
-            )
-        )
+        argo.apply(*manifests(written))
 
     return do
 

@@ -30,6 +30,25 @@ WORKFLOWS = Module(
     {n: f"github.com/argoproj/argo-workflows/v4/cmd/{n}" for n in ("workflow-controller", "argoexec")},
     links={f"{_SYSTEM}/signal_linux.go": f"{_SYSTEM}/signal_darwin.go"},
 )
+KEDA = Module(
+    "github.com/kedacore/keda/v2",
+    "v2.20.2",
+    {f"keda-{n}": f"github.com/kedacore/keda/v2/cmd/{n}" for n in ("operator", "adapter")},
+)
+_RAY = "github.com/ray-project/kuberay/ray-operator"
+KUBERAY = Module(_RAY, "v1.6.2", {"kuberay-operator": _RAY})
+KSERVE = Module("github.com/kserve/kserve", "v0.16.0", {"kserve-manager": "github.com/kserve/kserve/cmd/manager"})
+VELERO = Module(
+    "github.com/vmware-tanzu/velero",
+    "v1.18.3",
+    {"velero": "github.com/vmware-tanzu/velero/cmd/velero"},
+    instead={"k8s.io/cli-runtime": "v0.33.10"},
+)
+_AWS = "github.com/vmware-tanzu/velero-plugin-for-aws"
+VELERO_ON_S3 = Module(_AWS, "v1.14.3", {"velero-plugin-for-aws": f"{_AWS}/velero-plugin-for-aws"})
+S3 = Module(
+    "github.com/johannesboyne/gofakes3", "v1.2.0", {"gofakes3": "github.com/johannesboyne/gofakes3/cmd/gofakes3"}
+)
 
 
 def binary(program: str) -> Path:

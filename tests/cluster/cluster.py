@@ -23,7 +23,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cluster import building
+from cluster import building, certificates
 from loopback import free_port
 
 HERE = Path(__file__).resolve().parent
@@ -75,7 +75,8 @@ class Cluster:
     def start(self) -> None:
         """Starts everything and makes the nodes; comes back when the API server serves and every node is ready."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        _make_keys(self.folder)
+        certificates.key_pair(self.folder, "service-accounts")
+        certificates.Authority.made(self.folder / "aggregation").issue("aggregator")
         tokens = [f'{token},{user},{user},"{group}"' for token, (user, group) in TOKENS.items()]
         (self.folder / "tokens.csv").write_text("\n".join(tokens) + "\n")
         for token in TOKENS:
@@ -169,6 +170,14 @@ class Cluster:
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-signing-key-file={self.folder / 'service-accounts.key'}",
             f"--service-account-key-file={self.folder / 'service-accounts.pub'}",
+            # Who it is to API servers of its own kind that it hands requests to, such as that of KEDA's metrics.
+            f"--requestheader-client-ca-file={self.folder / 'aggregation' / 'ca.crt'}",
+            "--requestheader-allowed-names=aggregator",
+            "--requestheader-username-headers=X-Remote-User",
+            "--requestheader-group-headers=X-Remote-Group",
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            f"--proxy-client-cert-file={self.folder / 'aggregation' / 'tls.crt'}",
+            f"--proxy-client-key-file={self.folder / 'aggregation' / 'tls.key'}",
             # A cluster of a cloud waits five minutes before it gives up on a node's pods.
             "--default-not-ready-toleration-seconds=2",
             "--default-unreachable-toleration-seconds=2",
@@ -319,12 +328,11 @@ class Cluster:
 
     def _established(self, name: str) -> bool:
         found = self.get(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}")
-        conditions = (found.get("status") or {}).get("conditions") or ()
-        return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
+        return holds(found, "Established")
 
     def ready_nodes(self) -> list[str]:
         """The names of the nodes that are ready."""
-        return [n["metadata"]["name"] for n in self.get("/api/v1/nodes")["items"] if _is_ready(n)]
+        return [n["metadata"]["name"] for n in self.get("/api/v1/nodes")["items"] if holds(n)]
 
     def pods(self, namespace: str, selector: str = "") -> list[Any]:
         """The pods of a namespace that are not being deleted."""
@@ -334,7 +342,7 @@ class Cluster:
 
     def unready_pods(self, namespace: str) -> list[str]:
         """The names of the pods that are not ready."""
-        return [p["metadata"]["name"] for p in self.pods(namespace) if not _is_ready(p)]
+        return [p["metadata"]["name"] for p in self.pods(namespace) if not holds(p)]
 
     def lose(self, nodes: Iterable[str]) -> None:
         """The machines of nodes are gone: nothing tells the API server that they live any more."""
@@ -387,19 +395,6 @@ def tied() -> tuple[str, ...]:
     return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
 
 
-def _make_keys(folder: Path) -> None:
-    """The pair of keys that service accounts' tokens are signed with. The API server makes its own certificate."""
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
-    public = key.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
-    (folder / "service-accounts.key").write_bytes(private)
-    (folder / "service-accounts.pub").write_bytes(public)
-
-
 def _node(name: str, zone: str) -> Any:
     labels = {
         "type": "kwok",
@@ -431,9 +426,10 @@ def _without_descriptions(value: Any) -> Any:
     return [_without_descriptions(v) for v in value] if isinstance(value, list) else value
 
 
-def _is_ready(thing: Any) -> bool:
-    conditions = thing.get("status", {}).get("conditions", ())
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+def holds(thing: Any, condition: str = "Ready") -> bool:
+    """Whether a condition of an object is true."""
+    conditions = (thing.get("status") or {}).get("conditions") or ()
+    return any(c["type"] == condition and c["status"] == "True" for c in conditions)
 
 
 def _message(answer: str) -> str:

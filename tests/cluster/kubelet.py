@@ -6,8 +6,8 @@
 
 KWOK has no part in it: the node is not one of its. The pods come from their manifests as they are: the API server's own admission plugins
 send the pods of a namespace to the node (PodNodeSelector, PodTolerationRestriction), and its taint keeps others away. Claims get a folder.
-Logs come through the API, as from any kubelet. What is not acted out: probes, commands in containers, users, limits, networks, images
-(`kubelet_containers`).
+Services have the names that a cluster's DNS gives them, and lead to this machine. Logs come through the API, as from any kubelet. Readiness
+probes that are commands are asked. What is not acted out: other probes, users, limits, networks, images (`kubelet_containers`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -29,6 +29,7 @@ from cluster.kubelet_pods import PodProcesses, now
 
 NODE = "processes"
 LABEL = "trueup-tests/kubelet"
+_SELECTOR = "scheduler.alpha.kubernetes.io/node-selector"
 LOOK = 0.1
 HEARTBEAT = 2.0
 DONE = ("Succeeded", "Failed")
@@ -41,6 +42,12 @@ class Kubelet:
         self.cluster, self.folder = cluster, folder
         self.programs: dict[str, Path] = {}
         self.pods: dict[str, PodProcesses] = {}
+        self.shared = folder / "shared"
+        """A folder that every container finds where it is."""
+        self.shared.mkdir()
+        self.names = folder / "hosts"
+        """The names of the Services, as a cluster's DNS has them: all pods are this machine."""
+        self.names.write_text(self._hosts(()))
         self._ended = threading.Event()
         self._server = _serve(self)
         self._threads = [
@@ -74,7 +81,7 @@ class Kubelet:
         """The pods of a namespace run here from now on."""
         tolerations = json.dumps([{"key": LABEL, "operator": "Exists"}])
         annotations = {
-            "scheduler.alpha.kubernetes.io/node-selector": f"{LABEL}=yes",
+            _SELECTOR: f"{LABEL}=yes",
             "scheduler.alpha.kubernetes.io/defaultTolerations": tolerations,
         }
         self.cluster.patch(f"/api/v1/namespaces/{namespace}", {"metadata": {"annotations": annotations}})
@@ -109,6 +116,7 @@ class Kubelet:
     def _loop(self) -> None:
         while not self._ended.wait(LOOK):
             try:
+                self._name()
                 for pod in self.cluster.get(f"/api/v1/pods?fieldSelector=spec.nodeName={NODE}")["items"]:
                     self._see(pod)
                 for claim in self.cluster.get("/api/v1/persistentvolumeclaims")["items"]:
@@ -129,9 +137,24 @@ class Kubelet:
                 path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}"
                 self.cluster.call("DELETE", path, {"gracePeriodSeconds": 0, "preconditions": {"uid": uid}})
         elif known is None and pod.get("status", {}).get("phase") not in DONE:
-            made = PodProcesses(self.cluster, pod, self.folder / "pods" / uid, self.folder / "volumes", self.programs)
+            folders = self.folder / "pods" / uid, self.folder / "volumes"
+            made = PodProcesses(self.cluster, pod, *folders, self.programs, self.names, self.shared)
             self.pods[uid] = made
             made.thread.start()
+
+    def _name(self) -> None:
+        """Writes down the Services of the namespaces whose pods run here; the file stays the one that containers have."""
+        namespaces = self.cluster.get("/api/v1/namespaces")["items"]
+        ours = [n["metadata"]["name"] for n in namespaces if _SELECTOR in n["metadata"].get("annotations", {})]
+        found = [s["metadata"] for n in ours for s in self.cluster.get(f"/api/v1/namespaces/{n}/services")["items"]]
+        text = self._hosts([(m["name"], m["namespace"]) for m in found])
+        if text != self.names.read_text():
+            self.names.write_text(text)
+
+    def _hosts(self, services: Iterable[tuple[str, str]]) -> str:
+        own = Path("/etc/hosts").read_text() if Path("/etc/hosts").exists() else "127.0.0.1 localhost\n"
+        lines = (f"127.0.0.1 {n}.{s}.svc.cluster.local {n}.{s}.svc {n}.{s} {n}\n" for n, s in services)
+        return own.rstrip("\n") + "\n" + "".join(lines)
 
     def _provide(self, claim: Any) -> None:
         """A folder for a claim that nobody else gives one."""

@@ -80,6 +80,8 @@ class Container:
     mounts: list[Mount]
     folder: Path
     programs: Mapping[str, Path] = field(default_factory=dict)
+    names: Path | None = None
+    """What it finds as `/etc/hosts`."""
     process: subprocess.Popen[bytes] | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -129,10 +131,29 @@ class Container:
 
     def signal(self, number: int) -> None:
         """Sends a signal to the container's first process alone."""
-        if self.process is not None and self.process.poll() is None and namespaces():
-            children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-            for child in children[:1]:
-                os.kill(int(child), number)
+        if (first := self._first()) is not None:
+            os.kill(first, number)
+
+    def holds(self, command: list[str], seconds: float) -> bool:
+        """Whether a command succeeds in the container, as a probe asks."""
+        first = self._first()
+        if first is None:
+            return False
+        enter = ("nsenter", f"--target={first}", "--mount", "--pid", "--root", "--wd=/")
+        try:
+            found = subprocess.run(
+                [*enter, *command], env={"PATH": PATH, **self.variables}, capture_output=True, timeout=seconds
+            )
+        except subprocess.TimeoutExpired:
+            return False
+        return found.returncode == 0
+
+    def _first(self) -> int | None:
+        """The container's first process."""
+        if self.process is None or self.process.poll() is not None or not namespaces():
+            return None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return int(children[0]) if children else None
 
     def _signal(self, number: int) -> None:
         assert self.process is not None
@@ -154,7 +175,8 @@ class Container:
         lines += [f"mount -t tmpfs tmpfs {root}/dev", f"mkdir {root}/dev/shm", f"mount -t proc proc {root}/proc"]
         lines += [f"touch {root}/dev/{name}" for name in DEVICES]
         lines += [f"mount --bind /dev/{name} {root}/dev/{name}" for name in (*DEVICES, "shm")]
-        for mount in self.mounts:
+        named = [Mount(self.names, "/etc/hosts", read_only=True)] if self.names is not None else []
+        for mount in (*named, *self.mounts):
             name = shlex.quote(mount.target)
             make = f"mkdir -p {name}" if mount.source.is_dir() else f"mkdir -p $(dirname {name}); touch {name}"
             # Made and found from inside: `/var/run` may be a link, which must not lead out.

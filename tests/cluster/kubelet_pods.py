@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import math
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -11,10 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from cluster.cluster import Cluster, ClusterError
-from cluster.kubelet_containers import Container, Mount, environment
+from cluster.kubelet_containers import Container, Mount, environment, namespaces
+from trueup_specs.core.quantities import amount
 
+_KEY = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
 BACKOFF = 0.2
 """Seconds before a container's next try, doubled each time; a cluster of a cloud waits ten at first."""
+PROBE = 0.5
+"""Seconds between two questions whether a container is ready."""
 
 
 def now() -> str:
@@ -25,9 +31,20 @@ def now() -> str:
 class PodProcesses:
     """Runs one pod to its end, and tells the API server how it goes."""
 
-    def __init__(self, cluster: Cluster, pod: Any, folder: Path, claims: Path, programs: Mapping[str, Path]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        pod: Any,
+        folder: Path,
+        claims: Path,
+        programs: Mapping[str, Path],
+        names: Path,
+        shared: Path,
+    ) -> None:
         self.thread = threading.Thread(target=self._run, name=pod["metadata"]["name"], daemon=True)
         self.cluster, self.pod, self.folder, self._claims, self._programs = cluster, pod, folder, claims, programs
+        self._names, self._shared = names, shared
+        self._probed: set[str] = set()
         self.path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}"
         self.containers: dict[str, Container] = {}
         self._states: dict[str, dict[str, Any]] = {}
@@ -56,7 +73,7 @@ class PodProcesses:
             self.containers[container["name"]] = self._container(container, volumes)
         self._tell("Pending")
         timer = self._deadline()
-        ended = all(self._tried(c["name"]) == 0 for c in self.spec.get("initContainers", ()))
+        ended = all(self._tried(c["name"], first=True) == 0 for c in self.spec.get("initContainers", ()))
         codes = self._together() if ended and not self._stopped.is_set() else [1]
         if timer is not None:
             timer.cancel()
@@ -76,6 +93,10 @@ class PodProcesses:
         def one(name: str) -> None:
             codes[name] = self._tried(name)
 
+        for container in self.spec["containers"]:
+            if namespaces() and (probe := container.get("readinessProbe", {})).get("exec"):
+                threading.Thread(target=self._probe, args=(container["name"], probe), daemon=True).start()
+
         threads = [threading.Thread(target=one, args=(name,), daemon=True) for name in names]
         for thread in threads:
             thread.start()
@@ -83,9 +104,10 @@ class PodProcesses:
             thread.join()
         return list(codes.values())
 
-    def _tried(self, name: str) -> int:
-        """Runs a container as often as the pod's restart policy says; its last exit code."""
+    def _tried(self, name: str, first: bool = False) -> int:
+        """Runs a container as often as the pod's restart policy says; its last exit code. One that is `first` is to end."""
         policy, pause = self.spec.get("restartPolicy", "Always"), BACKOFF
+        policy = "OnFailure" if first and policy == "Always" else policy
         while True:
             began = now()
             self._state(name, {"running": {"startedAt": began}})
@@ -105,6 +127,22 @@ class PodProcesses:
                 return code
             pause *= 2
             self._restarts[name] = self._restarts.get(name, 0) + 1
+
+    def _probe(self, name: str, probe: Mapping[str, Any]) -> None:
+        """Asks a container whether it is ready, until it ends."""
+        while not self._stopped.wait(PROBE):
+            if self.containers[name].holds(probe["exec"]["command"], probe.get("timeoutSeconds", 1)):
+                self._probed.add(name)
+                self._state(name, self._states[name])
+                return
+            if "terminated" in self._states.get(name, {}):
+                return
+
+    def _ready(self, container: Mapping[str, Any]) -> bool:
+        """Whether a container runs, and says that it is ready where a command can ask it."""
+        name = container["name"]
+        asked = namespaces() and "exec" in container.get("readinessProbe", {})
+        return "running" in self._states.get(name, {}) and (name in self._probed or not asked)
 
     def _message(self, name: str) -> str:
         """What a container wrote for whoever reads the pod's status."""
@@ -146,9 +184,11 @@ class PodProcesses:
         message.parent.mkdir(parents=True, exist_ok=True)
         message.touch()
         message.chmod(0o666)
+        mounts.append(Mount(self._shared, str(self._shared)))
         mounts.append(Mount(message, manifest.get("terminationMessagePath") or "/dev/termination-log"))
         variables = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(self.cluster.port)}
-        return Container(manifest, {**variables, **environment(manifest, self._value)}, mounts, folder, self._programs)
+        variables |= environment(manifest, self._value)
+        return Container(manifest, variables, mounts, folder, self._programs, self._names)
 
     def _volume(self, volume: Mapping[str, Any]) -> Path:
         folder = self.folder / "volumes" / volume["name"]
@@ -187,9 +227,15 @@ class PodProcesses:
                 return self._data("configmaps", name)[key].decode()
             case {"fieldRef": {"fieldPath": path}}:
                 value: Any = self.pod
+                if (key := _KEY.fullmatch(path)) is not None:
+                    return str(value["metadata"].get(key[1], {}).get(key[2], ""))
                 for part in path.split("."):
                     value = value[part]
                 return str(value)
+            case {"resourceFieldRef": {"containerName": name, "resource": resource}}:
+                container = next(c for c in self.spec["containers"] if c["name"] == name)
+                kind, _, of = resource.partition(".")
+                return str(math.ceil(amount(container["resources"][kind][of]) or 0))
         raise ValueError(f"this kubelet reads no value from {source}")
 
     # --- what the API server is told ---
@@ -207,9 +253,7 @@ class PodProcesses:
 
     def _tell(self, phase: str, **more: str) -> None:
         with self._lock:
-            ready = phase == "Running" and all(
-                "running" in self._states.get(c["name"], {}) for c in self.spec["containers"]
-            )
+            ready = phase == "Running" and all(self._ready(c) for c in self.spec["containers"])
             told: dict[str, Any] = {
                 "PodScheduled": True,
                 "Initialized": self._initialized(),
@@ -238,7 +282,7 @@ class PodProcesses:
                 "name": c["name"],
                 "image": c["image"],
                 "imageID": c["image"],
-                "ready": "running" in self._states.get(c["name"], {}),
+                "ready": self._ready(c),
                 "started": "running" in self._states.get(c["name"], {}),
                 "restartCount": self._restarts.get(c["name"], 0),
                 "state": self._states.get(c["name"], {"waiting": {"reason": "PodInitializing"}}),

@@ -58,7 +58,6 @@ def test_the_core_validates_and_plans_without_the_extras(wheel: Path, tmp_path: 
     assert there.returncode != 0, "the core install brings MLflow"
 
 
-@pytest.mark.capability("model-development/integration-testing", by="trueup.workspace.demonstration:demonstrate")
 def test_the_demo_runs_from_the_installed_wheel(wheel: Path, tmp_path: Path) -> None:
     trueup = environment(wheel, tmp_path, "[local]").with_name("trueup")
     done = run(trueup, tmp_path, "demo")

@@ -96,18 +96,23 @@ def run(
     state = _State(work, driver)
     with ThreadPoolExecutor(max_workers=PARALLEL, thread_name_prefix="stack") as pool:
         running: dict[Future[StackResult], Stack] = {}
-        while True:
-            for stack in state.ready():
-                upstream = state.upstream(stack)
-                refresh = stack.id in work.refreshed
-                running[pool.submit(driver.up, stack, upstream, secret, on_event, refresh)] = stack
-            if not running:
-                break
-            for future in _ended(running, driver, on_event):
-                stack = running.pop(future)
-                result = _result(stack, future)
-                state.finish(stack, result)
-                on_result(stack, result)
+        try:
+            while True:
+                waiting.require_none()
+                for stack in state.ready():
+                    upstream = state.upstream(stack)
+                    refresh = stack.id in work.refreshed
+                    running[pool.submit(driver.up, stack, upstream, secret, on_event, refresh)] = stack
+                if not running:
+                    break
+                for future in _ended(running, driver, on_event):
+                    stack = running.pop(future)
+                    result = _result(stack, future)
+                    state.finish(stack, result)
+                    on_result(stack, result)
+        except KeyboardInterrupt:  # between two stacks
+            driver.interrupt()  # what still runs would be waited for to its end
+            raise
     return Outcome(tuple(state.results), tuple(state.blocked), time.monotonic() - began)
 
 
@@ -119,6 +124,7 @@ def _ended(
         try:
             return waiting.first_ended(running)
         except KeyboardInterrupt:
+            waiting.answer()
             driver.interrupt()
             for stack in running.values():
                 on_event(Event(stack.id, "log", message=STOPPING.format(stack=stack.id)))

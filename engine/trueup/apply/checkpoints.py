@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,33 @@ class Checkpoint:
     def by_address(self) -> dict[Address, StateResource]:
         """The live resources; those that wait for their deletion are left out."""
         return {r.address: r for r in self.resources if not r.deleting}
+
+
+def without(exported: Mapping[str, Any], types: str) -> tuple[dict[str, Any], tuple[Address, ...]]:
+    """An export without the resources whose types begin so, and which those were: nor does anything wait to be deleted of them, is begun
+    on them, or names them."""
+    deployment = exported["deployment"]
+    resources = deployment.get("resources") or ()
+    dropped = {r["urn"] for r in resources if _type(r["urn"]).startswith(types)}
+    pending = [
+        p for p in deployment.get("pending_operations") or () if not _type(p["resource"]["urn"]).startswith(types)
+    ]
+    kept = [_unnaming(r, dropped) for r in resources if r["urn"] not in dropped]
+    left = {**exported, "deployment": {**deployment, "resources": kept, "pending_operations": pending}}
+    return left, tuple(sorted(address_of(urn) for urn in dropped))
+
+
+def _unnaming(raw: Mapping[str, Any], dropped: AbstractSet[str]) -> dict[str, Any]:
+    """A resource that depends on none of these any more."""
+    kept = {k: v for k, v in raw.items() if not (k in ("parent", "deletedWith") and v in dropped)}
+    if "dependencies" in kept:
+        kept["dependencies"] = [urn for urn in kept["dependencies"] if urn not in dropped]
+    if "propertyDependencies" in kept:
+        by_property = kept["propertyDependencies"] or {}
+        kept["propertyDependencies"] = {
+            k: [u for u in urns or () if u not in dropped] for k, urns in by_property.items()
+        }
+    return kept
 
 
 def locate(folder: Path, project: str, stack: StackId) -> Path | None:

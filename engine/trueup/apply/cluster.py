@@ -1,7 +1,7 @@
-"""The API of a Kubernetes cluster, as far as reading live objects takes it. Called by `observe`, and by `apply/remedies.py`.
+"""The API of a Kubernetes cluster, as far as reading live objects takes it. Called by `observe`, `remedies` and `restores`.
 
-Resources are made, changed and deleted by Pulumi's provider; only `remedies.py` writes from here. The kubeconfig is read by the client
-of the Kubernetes project, which knows every way to sign in; its typed API is not used, since what is compared is plain JSON.
+Resources are made, changed and deleted by Pulumi's provider; only `remedies.py` and `restores.py` write from here. The kubeconfig is read
+by the client of the Kubernetes project, which knows every way to sign in; its typed API is not used, since what is compared is plain JSON.
 """
 
 from __future__ import annotations

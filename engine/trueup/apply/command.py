@@ -24,6 +24,8 @@ from typing import Any
 from trueup.apply import processes
 
 RawEvent = Mapping[str, Any]
+NOT_BEGUN = 130
+"""The code of what an interrupt kept from beginning, as a shell gives it for what one ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +56,26 @@ class Command:
         environment: Mapping[str, str] | None = None,
         started: Callable[[int], None] = lambda _pid: None,
         text: str | None = None,
+        begins: bool = False,
     ) -> Completed:
         """Runs the CLI to its end. `started` gets the process id, which is also its session's, at once. `text` is its input.
 
-        A KeyboardInterrupt in the calling thread becomes one SIGINT of the CLI: running creates end and are recorded.
+        A KeyboardInterrupt in the calling thread becomes one SIGINT of the CLI: running creates end and are recorded. What `begins`
+        something is not run at all after an interrupt, however shortly before it came.
         """
-        process = subprocess.Popen(
-            [*_tied(), str(self._cli), "--non-interactive", "--color", "never", *arguments],
-            cwd=self._folder,
-            env={**os.environ, **self._environment, **(environment or {})},
-            stdin=subprocess.DEVNULL if text is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        with self._guard:
+        with self._guard:  # so that an interrupt comes before the process, which is then not begun, or finds it
+            if begins and self.stopping:
+                return Completed(NOT_BEGUN, "", "", interrupted=True)
+            process = subprocess.Popen(
+                [*_tied(), str(self._cli), "--non-interactive", "--color", "never", *arguments],
+                cwd=self._folder,
+                env={**os.environ, **self._environment, **(environment or {})},
+                stdin=subprocess.DEVNULL if text is None else subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
             self._running[process.pid] = False
         try:
             started(process.pid)

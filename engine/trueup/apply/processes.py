@@ -12,9 +12,10 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
+
+from trueup.kernel import boot_id, started_at
 
 MARK = "TRUEUP_OPERATION"
 """The variable that holds an operation's token in the environment of the CLI and of what it starts."""
@@ -52,28 +53,6 @@ def identify(pid: int | None = None) -> Identity:
 def host() -> str:
     """This machine's name."""
     return socket.gethostname()
-
-
-def boot_id() -> str:
-    """What changes with each boot of the machine."""
-    path = Path("/proc/sys/kernel/random/boot_id")
-    return path.read_text().strip() if path.exists() else str(int(psutil.boot_time()))
-
-
-def started_at(pid: int) -> str | None:
-    """When a process started, in the kernel's own units, so that a corrected clock changes nothing; None where it is gone."""
-    stat = Path(f"/proc/{pid}/stat")
-    if Path("/proc/self/stat").exists():
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            return None
-        return None if fields[0] in "ZX" else fields[19]
-    try:
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.1f}"
-    except psutil.NoSuchProcess:
-        return None
 
 
 def end_operation(token: str, session: int | None) -> tuple[int, ...]:

@@ -22,17 +22,17 @@ from trueup.apply.command import Command, Completed, event_server, program_serve
 from trueup.apply.deployments import Deployments, DriverError
 from trueup.apply.events import Transcript, clean
 from trueup.apply.locks import Lock
-from trueup.apply.outcome import Event, StackPreview, StackResult, ignore
+from trueup.apply.outcome import Event, StackPreview, StackResult, StepResult, ignore
 from trueup.apply.recovery import Recovered
 from trueup.provider import journal
 from trueup.provider.journal import Creation
-from trueup_stacks.core.resources import Address, Resource, Secret, Stack, StackId
+from trueup_stacks.core.resources import KUBERNETES, Address, Resource, Secret, Stack, StackId
 from trueup_stacks.sdk import is_native
 
 __all__ = ["Driver", "DriverError"]
 
 Outputs = Mapping[Address, Mapping[str, Any]]
-KUBERNETES = "kubernetes:"
+GIVE_UP = "give-up"
 TAKING_BACK = {"PULUMI_K8S_ENABLE_PATCH_FORCE": "true"}
 """Makes the Kubernetes provider take back fields that somebody else set otherwise. Only where the state is compared with reality first,
 which is how drift is put right; else such a field is a conflict, and its owner is named."""
@@ -48,7 +48,7 @@ class ProviderServer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class StackSettings:
     """What the operations on one stack have beside what all have."""
 
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -79,14 +79,14 @@ class Driver:
         environment: Mapping[str, str] | None = None,
         serve: Callable[[Path], ProviderServer] = _serve,
         configuration: Mapping[str, str] | None = None,
-        around: Callable[[StackId], Surroundings] | None = None,
+        around: Callable[[StackId], StackSettings] | None = None,
     ) -> None:
         self.project = project
         self.backend = backend
         self.home = home
         self._serve = serve
         self._configuration = configuration or {}
-        self._around = around or (lambda _stack: Surroundings())
+        self._around = around or (lambda _stack: StackSettings())
         self._folder = home / "pulumi"
         self._command = Command(cli, self._folder, {**_variables(backend, home, cli), **(environment or {})})
         self._stacks = Deployments(project, backend, self._folder, self._command)
@@ -153,6 +153,27 @@ class Driver:
         """Deletes everything that a stack holds, dependents first. A protected resource refuses, and nothing is deleted."""
         arguments = ["destroy", "--yes", "--skip-preview", "--continue-on-error"]
         return self._change(_Operation(stack, arguments, None, {}), _Values(), on_event)
+
+    def forget(self, stack: StackId, types: str, on_event: Callable[[Event], None] = ignore) -> StackResult:
+        """Drops the resources whose types begin so from the state, and asks nothing of a provider: what they stood on is lost."""
+        began = time.monotonic()
+        on_event(Event(stack, "started"))
+        with locks.hold(self._locks, self.project, stack) as lock:
+            if (folder := self.backend.folder) is not None:
+                recovery.repair(folder, self.project, stack)
+                self._unlock(stack, recovery.locks_in(folder, self.project, stack), lock)
+            exported = self._stacks.export(stack)
+            left, gone = checkpoints.without(exported or {"deployment": {}}, types)
+            if gone:
+                self._stacks.load(stack, left)
+            state = self.state(stack) or checkpoints.Checkpoint()
+        for address in gone:
+            on_event(Event(stack, "finished", address, GIVE_UP))
+        seconds = time.monotonic() - began
+        on_event(Event(stack, "finished", seconds=seconds))
+        steps = tuple(StepResult(address, GIVE_UP, "done") for address in gone)
+        ids = {a: r.id for a, r in state.by_address().items()}
+        return StackResult(stack, ok=True, steps=steps, outputs=_outputs(state), ids=ids, seconds=seconds)
 
     def import_(self, resource: Resource, secret: Callable[[Secret], str]) -> StackResult:
         """Takes the real thing that `resource.options.import_id` names into the state. Changes nothing real.
@@ -269,8 +290,9 @@ class Driver:
                 extra += [servers.enter_context(program_server(operation.declare)), "--exec-kind=auto.inline"]
             arguments = [*operation.arguments, *extra, *self._stacks.selector(operation.stack)]
             if lock is None:
-                return self._command.run(arguments, variables)
-            done = self._command.run(arguments, {**variables, processes.MARK: lock.token}, lock.record_cli)
+                return self._command.run(arguments, variables, begins=True)
+            marked = {**variables, processes.MARK: lock.token}
+            done = self._command.run(arguments, marked, lock.record_cli, begins=True)
         if lock.lost:
             raise locks.LockedError(lock.lost)
         if done.code != 0 and recovery.busy(done.stderr):
@@ -376,7 +398,7 @@ def _adopting(home: Path) -> recovery.Adopt:
         from trueup.provider.component import Context
 
         # What its name says is there or not: the refresh finds it, and nothing is made only to be deleted.
-        if checkpoints.address_of(urn).type.startswith(KUBERNETES):
+        if checkpoints.address_of(urn).on_kubernetes:
             metadata = inputs["metadata"]
             return "/".join(str(metadata[k]) for k in ("namespace", "name") if metadata.get(k))
         # A run's id is its fingerprint. It is not started only to be deleted: the refresh finds whether it is there.

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from trueup.cli import audit, author, build, ci, demo, histories, look, loop, operate, reconcile
+from trueup.cli import audit, author, build, ci, demo, histories, look, loop, operate, reconcile, restores
 
 app = typer.Typer(
     name="trueup",
@@ -49,7 +49,7 @@ for panel, commands in {
         reconcile.serve,
     ),
     LOOK: (look.status, look.drift, look.logs, look.runs, histories.history, histories.bisect),
-    OPERATE: (operate.run, build.build, operate.down, operate.up, operate.destroy, operate.import_),
+    OPERATE: (operate.run, build.build, operate.down, operate.up, operate.destroy, operate.import_, restores.restore),
     MORE: (demo.demo, demo.doctor),
 }.items():
     for command in commands:

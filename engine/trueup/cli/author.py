@@ -201,12 +201,12 @@ def render(
     from trueup.views import programs
     from trueup.workspace.opening import open_workspace
     from trueup.workspace.planning import prepare
-    from trueup_stacks.kubernetes.placement import stacks_of
+    from trueup_stacks.kubernetes.placement import names
 
     workspace = open_workspace(directory)
     prepared = prepare(workspace, environment, tree_of(workspace, revision), with_before=False)
     stacks = list(prepared.compilation.stacks.values())
-    clusters = {stacks_of(m): m.name for m in prepared.catalog.settings.clusters}
+    clusters = names(prepared.catalog.settings)
     rendered = programs.render(stacks, workspace.name, program.value, clusters)
     for text in rendered.omitted:
         note(f"left out: {text}")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
+from trueup import waiting
 from trueup.cli.terminal import note
 from trueup.exits import (
     CHANGES,
@@ -62,7 +63,16 @@ def gravest(codes: Iterable[int]) -> int:
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """Runs a command; expected failures are printed."""
+    """Runs a command; expected failures are printed, and so is that it was interrupted, whatever it was at."""
+    waiting.listen()
+    try:
+        return _explained(command)
+    except KeyboardInterrupt:
+        note("Interrupted.")
+        return INTERRUPTED
+
+
+def _explained(command: Callable[[], int]) -> int:
     from trueup.workspace.opening import WorkspaceError
     from trueup.workspace.planning import InvalidSpecs
 
@@ -74,9 +84,6 @@ def guarded(command: Callable[[], int]) -> int:
     except WorkspaceError as error:
         note(f"error: {error}")
         return error.code
-    except KeyboardInterrupt:
-        note("Interrupted.")
-        return INTERRUPTED
     except Exception as error:
         code = _code_of(error)
         if code is None:

@@ -71,6 +71,7 @@ def drift(
     from trueup.views import statuses
     from trueup.workspace import operating
     from trueup.workspace.opening import open_workspace
+    from trueup_stacks.kubernetes.placement import names
 
     workspace = open_workspace(directory)
     catalog, recorded = opened(workspace, environment)
@@ -81,7 +82,7 @@ def drift(
     if output is Form.JSON:
         emit_json({**statuses.drift_json(environment, found), **statuses.away_json(seen.away)})
     else:
-        emit(statuses.drift_text(environment, found) + statuses.away_text(seen.away))
+        emit(statuses.drift_text(environment, found, names(catalog.settings)) + statuses.away_text(seen.away))
     if exit_code and (found or seen.away):
         raise typer.Exit(CHANGES if found else PARTLY)
 

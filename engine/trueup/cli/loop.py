@@ -70,17 +70,19 @@ def diff(
 def _diff_live(workspace: Workspace, environment: str, tree: Tree, output: Form) -> None:
     from trueup.cli.failures import read_line
     from trueup.exits import INVALID
-    from trueup.views import comparisons
+    from trueup.views import comparisons, statuses
     from trueup.views.diagnostics import render
     from trueup.workspace import diffing
+    from trueup_stacks.kubernetes.placement import names
 
     prepared, found = diffing.live(workspace, environment, tree)
+    clusters = names(prepared.catalog.settings)
     if prepared.diagnostics:
         note(render(prepared.diagnostics, "text", read_line))
     if output is Form.JSON:
-        emit_json(comparisons.as_json(environment, found))
+        emit_json({**comparisons.as_json(environment, found, clusters), **statuses.away_json(prepared.sight.away)})
     else:
-        emit(comparisons.text(environment, found))
+        emit(comparisons.text(environment, found, clusters) + statuses.away_text(prepared.sight.away))
     if prepared.forbidden:
         raise typer.Exit(INVALID)
 

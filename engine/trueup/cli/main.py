@@ -6,7 +6,8 @@ import gc
 import os
 import sys
 
-from trueup.exits import USAGE
+from trueup import waiting
+from trueup.exits import INTERRUPTED, USAGE
 from trueup_specs.core import docstrings
 
 _PLAIN = frozenset({"--help", "-h"})
@@ -46,10 +47,12 @@ def _application() -> int:
         return int(error.exit_code)
     except typer.Abort:
         note("Interrupted. An apply that had begun something let it end; the next one goes on from there.")
-        return 130
+        return INTERRUPTED
     except typer.TyperException as error:
         note(f"error: {error.format_message()}{_hint(error)}")
         return USAGE
+    if code == INTERRUPTED:  # which Typer makes of KeyboardInterrupt, without a word
+        waiting.require_none()
     return int(code or 0)
 
 

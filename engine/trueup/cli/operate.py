@@ -89,9 +89,9 @@ def destroy(
     with progress(output) as sink:
         done = destroying.destroy(workspace, there, sink, why)
     if output is Form.JSON:
-        emit_json(outcomes.destroyed_json(environment, done.outcome, done.results, done.skipped, done.kept))
+        emit_json(outcomes.destroyed_json(environment, done.outcome, done.results, done.skipped, done.kept, done.away))
     else:
-        emit(outcomes.destroyed(environment, done.outcome, done.results, done.skipped, done.kept))
+        emit(outcomes.destroyed(environment, done.outcome, done.results, done.skipped, done.kept, done.away))
     if done.outcome != "done":
         raise typer.Exit(OUTCOMES[done.outcome])
 

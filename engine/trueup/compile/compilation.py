@@ -15,11 +15,13 @@ from trueup_specs.core.positions import Location
 from trueup_specs.core.references import Key
 from trueup_stacks.core.resources import Address, Resource, Stack, StackId
 from trueup_stacks.core.targets import Catalog as View
-from trueup_stacks.core.targets import KindSupport
+from trueup_stacks.core.targets import KindSupport, Target
 from trueup_stacks.targets import TARGETS
 
 COMPILER_VERSION = "2"
 """Raised when the same specs compile to other resources."""
+_STEERING = frozenset({"Environment", "Team", "Policy", "AccessPolicy", "Overlay", "Workspace"})
+"""Kinds that a target need not have: they say what is done with the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def compile_catalog(catalog: Catalog) -> Compilation:
                 stopped.add(document.key)
         for view, into in [(places.whole, emitted)] if support.once else each:
             diagnostics.extend(_kind(kind, support, view, into, stopped))
-    diagnostics.extend(_not_supported(catalog, frozenset(target.kinds)))
+    diagnostics.extend(_not_supported(catalog, target))
     diagnostics.extend(_unpromoted(catalog, emitted, stopped))
     stacks = _stacks(list(emitted.all()))
     # Clusters that lack the same say the same.
@@ -166,18 +168,24 @@ def _no_target(catalog: Catalog) -> Diagnostic:
     )
 
 
-def _not_supported(catalog: Catalog, kinds: frozenset[str]) -> Iterator[Diagnostic]:
+def _not_supported(catalog: Catalog, target: Target) -> Iterator[Diagnostic]:
     for key, document in sorted(catalog.documents.items()):
-        if key.kind in kinds or key.kind in ("Environment", "Team", "Policy", "AccessPolicy", "Overlay", "Workspace"):
+        if key.kind in target.kinds or key.kind in _STEERING:
             continue
         yield Diagnostic(
             "TRU2004",
             Severity.ERROR,
             f"{key} cannot exist in environment {catalog.environment!r}: "
-            f"the target {catalog.settings.target!r} does not support the kind {key.kind} yet.",
+            f"the target {target.name!r} {_lacking(target, key.kind)}.",
             Location(document.source.file),
             fix="Limit the document with metadata.environments, or choose another target.",
         )
+
+
+def _lacking(target: Target, kind: str) -> str:
+    """That a target does not have a kind, and why, as the end of a sentence."""
+    why = target.lacks.get(kind)
+    return f"does not support the kind {kind}: {why}" if why else f"does not support the kind {kind} yet"
 
 
 def _elsewhere(kind: str, number: int, reason: str, catalog: View) -> Diagnostic:

@@ -6,18 +6,18 @@ the field manager that applied it, so that defaults, normalised quantities and t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from trueup.apply.checkpoints import Checkpoint, StateResource
 from trueup.apply.cluster import Cluster, ClusterError
 from trueup.observe.live import PARALLEL, Sight
-from trueup.observe.objects import KUBERNETES, MANAGER, MASK, comparable, manifest
+from trueup.observe.objects import MANAGER, MASK, comparable, manifest
 from trueup.plan.comparisons import CHANGE, CREATE, DELETE, KEEP, REFUSED, SAME, UNKNOWN, Difference
 from trueup.plan.differences import differences
 from trueup.plan.values import ABSENT, PropertyChange
-from trueup_stacks.core.resources import Address, Output, Resource, Secret
+from trueup_stacks.core.resources import KUBERNETES, Address, Output, Resource, Secret
 
 NOBODY = "trueup-diff"
 """The field manager of what Trueup has not applied yet."""
@@ -26,10 +26,16 @@ Connect = Callable[[str], Cluster]
 """The cluster of a name; `""` is the only one. Raises ClusterError."""
 
 
-def compare(resources: Iterable[Resource], states: Iterable[Checkpoint], connect: Connect) -> tuple[Difference, ...]:
-    """Every Kubernetes object that the specs become, and every one that they do not become any more."""
-    known = {a: r for s in states for a, r in s.by_address().items() if a.type.startswith(KUBERNETES)}
-    wanted = [r for r in resources if r.address.type.startswith(KUBERNETES)]
+def compare(
+    resources: Iterable[Resource], states: Iterable[Checkpoint], connect: Connect, away: Container[str] = ()
+) -> tuple[Difference, ...]:
+    """Every Kubernetes object that the specs become, and every one that they do not become any more; none of the clusters in `away`."""
+
+    def asked(address: Address) -> bool:
+        return address.on_kubernetes and address.stack.cluster not in away
+
+    known = {a: r for s in states for a, r in s.by_address().items() if asked(a)}
+    wanted = [r for r in resources if asked(r.address)]
     gone = [known[a] for a in sorted(known.keys() - {r.address for r in wanted})]
     clusters = _Clusters(connect)
     with ThreadPoolExecutor(max_workers=PARALLEL, thread_name_prefix="compare") as pool:

@@ -16,6 +16,7 @@ from trueup_specs.core.envelope import Document
 from trueup_specs.core.references import Key
 from trueup_specs.kinds.data_source.spec import DataSourceSpec
 from trueup_specs.kinds.dataset.spec import DatasetSpec
+from trueup_specs.kinds.endpoint.spec import EndpointSpec
 from trueup_specs.kinds.model.spec import ModelSpec
 from trueup_specs.kinds.overlay.spec import OverlaySpec
 from trueup_specs.kinds.pipeline.spec import PipelineSpec
@@ -66,9 +67,10 @@ def facts(
     *,
     served: Served | None = None,
     cursors: Mapping[Key, str] | None = None,
+    away: Iterable[str] = (),
 ) -> Facts:
     """The facts of an environment. `served` is asked about models that soak; `cursors` are fingerprints of data sources that were
-    asked for theirs, and where one was not, what the ledger records of it holds."""
+    asked for theirs, and where one was not, what the ledger records of it holds; `away` are the clusters that do not answer."""
     paths = {p for d in documents.values() for p in _named_paths(d)}
     trees = {p: oid for p in sorted(paths) if (oid := tree.tree_oid(p)) is not None}
     return Facts(
@@ -78,8 +80,29 @@ def facts(
         ),
         accepted=dict(_accepted(recorded, documents)),
         served={(e, k): served(e, k) for e, k in soaking.asked(documents, environment)} if served else {},
+        away=frozenset(away),
+        standing=dict(_standing(recorded, documents, environment)),
         runs=dict(_runs(recorded, environment)),
     )
+
+
+def moving(documents: Mapping[Key, Document]) -> list[Key]:
+    """The endpoints that stand on another cluster while theirs is away."""
+    return [
+        k
+        for k, d in documents.items()
+        if isinstance(d.spec, EndpointSpec) and d.spec.placement and d.spec.placement.failover_order
+    ]
+
+
+def _standing(
+    recorded: Recorded, documents: Mapping[Key, Document], environment: str
+) -> Iterator[tuple[Key, frozenset[str]]]:
+    stacks = [s for id, s in recorded.stacks.items() if id.environment == environment]
+    for key in moving(documents):
+        on = (a for s in stacks for a, r in s.resources.items() if r.origin == str(key))
+        if found := frozenset(a.stack.cluster for a in on if a.on_kubernetes):
+            yield key, found
 
 
 def local_path(document: Document) -> str | None:

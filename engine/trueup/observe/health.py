@@ -22,6 +22,8 @@ STUCK = frozenset(
 """Reasons for which a container waits and that time does not mend."""
 GOOD = frozenset({"Ready", "Available", "Accepted", "Programmed", "ResolvedRefs", "Healthy", "Established", "Complete"})
 """Conditions that are to be true, of kinds that are not known here."""
+RECONCILED = frozenset({"InferenceService", "Rollout", "ScaledObject"})
+"""Custom resources that serve or scale, and that do nothing before their controller has reconciled them."""
 PHASES = {
     "Degraded": DEGRADED,
     "Failed": DEGRADED,
@@ -33,7 +35,7 @@ PHASES = {
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """One word and the reason, which is empty for what is healthy."""
+    """One word and the reason, which is empty for what is healthy and has no more to tell."""
 
     word: str = HEALTHY
     reason: str = ""
@@ -148,6 +150,10 @@ def _claim(live: Object, look: Look) -> Health:
 def _other(live: Object, look: Look) -> Health:
     """A custom resource: by its phase, or by the conditions that such resources share."""
     status = live.get("status") or {}
+    if live["kind"] in RECONCILED and not (
+        status.get("conditions") or status.get("phase") or status.get("observedGeneration")
+    ):
+        return Health(PROGRESSING, "its controller has not looked at it yet")
     generation = status.get("observedGeneration")
     if isinstance(generation, int) and generation < int(live["metadata"].get("generation", 0)):
         return Health(PROGRESSING, "the change was not looked at yet")
@@ -160,6 +166,14 @@ def _other(live: Object, look: Look) -> Health:
     return Health()
 
 
+def _ray_job(live: Object, look: Look) -> Health:
+    """One that stays suspended runs nothing; what KubeRay refuses would run nothing either."""
+    status = live.get("status") or {}
+    if status.get("jobDeploymentStatus") in ("Failed", "ValidationFailed"):
+        return Health(DEGRADED, f"{status.get('reason', '')}: {status.get('message', '')}")
+    return Health()
+
+
 _KINDS: Mapping[str, Callable[[Object, Look], Health]] = {
     "Deployment": _deployment,
     "StatefulSet": _stateful_set,
@@ -169,6 +183,7 @@ _KINDS: Mapping[str, Callable[[Object, Look], Health]] = {
     "HorizontalPodAutoscaler": _autoscaler,
     "PodDisruptionBudget": _disruption_budget,
     "PersistentVolumeClaim": _claim,
+    "RayJob": _ray_job,
 }
 
 

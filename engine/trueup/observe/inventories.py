@@ -20,7 +20,6 @@ from trueup_specs.core.references import Key
 from trueup_stacks.core.resources import Resource
 from trueup_stacks.kubernetes import components, tokens
 
-KUBERNETES = "kubernetes:"
 DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 """All groups with their kinds in one answer (Kubernetes 1.30); an older server gives the groups alone."""
 CLASSES = {
@@ -29,6 +28,7 @@ CLASSES = {
     "PriorityClass": "/apis/scheduling.k8s.io/v1/priorityclasses",
     "IngressClass": "/apis/networking.k8s.io/v1/ingressclasses",
     "GatewayClass": "/apis/gateway.networking.k8s.io/v1/gatewayclasses",
+    "BackupStorageLocation": "/apis/velero.io/v1/backupstoragelocations",
 }
 """Objects that others name, by the platform team; where they are listed."""
 NAMED_BY = {
@@ -37,6 +37,7 @@ NAMED_BY = {
     "priorityClassName": "PriorityClass",
     "ingressClassName": "IngressClass",
     "gatewayClassName": "GatewayClass",
+    "storageLocation": "BackupStorageLocation",
 }
 """The fields that name them, wherever they stand in an object."""
 
@@ -123,7 +124,7 @@ def judged(catalog: Catalog, compilation: Compilation, known: Mapping[str, Inven
     said = set()
     for resource in compilation.resources() if known else ():
         inventory = known.get(resource.address.stack.cluster)
-        if inventory is None or not resource.address.type.startswith(KUBERNETES):
+        if inventory is None or not resource.address.on_kubernetes:
             continue
         for missing in (*_unserved(resource, inventory), *_unnamed(resource, inventory)):
             where = _where(catalog, resource)

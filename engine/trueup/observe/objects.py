@@ -9,19 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 from trueup.apply.checkpoints import Checkpoint, StateResource, holds_secret
 from trueup.apply.cluster import Cluster, ClusterError
 from trueup.apply.remedies import Remedy
-from trueup.observe import health
+from trueup.apply.restores import API as VELERO
+from trueup.observe import backups, health
 from trueup.observe.live import PARALLEL, Seen, Sight
 from trueup.observe.ownership import intruders
 from trueup.plan.differences import differences
 from trueup.plan.values import ABSENT, PropertyChange
 from trueup.provider.component import Live
+from trueup_stacks.core.resources import KUBERNETES
+from trueup_stacks.kubernetes.backups import SCHEDULE_LABEL
 
-KUBERNETES = "kubernetes:"
 MANAGER = "__fieldManager"
 MASK = "[secret]"
 INVALID = 422
@@ -36,7 +39,7 @@ def look(states: Iterable[Checkpoint], connect: Callable[[], Cluster], stacks: s
     `stacks` is what the names of the cluster's stacks end with, where the environment has several.
     """
     everything = [r for state in states for r in state.by_address().values()]
-    there = [r for r in everything if r.address.type.startswith(KUBERNETES) and r.address.stack.cluster == stacks]
+    there = [r for r in everything if r.address.on_kubernetes and r.address.stack.cluster == stacks]
     if not there:
         return Sight()
     try:
@@ -54,11 +57,21 @@ def _see(cluster: Cluster, resource: StateResource) -> Seen:
         if live is None:
             return Seen(resource.address, None)
         changes, remedy = _compared(cluster, applied, live, manager)
-        found = health.of(live, lambda thing: _around(cluster, thing))
+        found = _health(cluster, live)
     except ClusterError as error:
         return Seen(resource.address, None, error=str(error))
     told = Live({}, {}, found.reason if found.word == health.DEGRADED else None)
     return Seen(resource.address, told, changes, state=found.word, reason=found.reason, remedy=remedy)
+
+
+def _health(cluster: Cluster, live: Object) -> health.Health:
+    """How an object is; a schedule of backups is as its backups are."""
+    found = health.of(live, lambda thing: _around(cluster, thing))
+    if found.word != health.HEALTHY or not backups.is_schedule(live):
+        return found
+    metadata = live["metadata"]
+    made = cluster.items(VELERO, "Backup", metadata["namespace"], f"{SCHEDULE_LABEL}={metadata['name']}")
+    return backups.health(live, map(backups.backup, made), datetime.now(UTC))
 
 
 def _compared(

@@ -55,15 +55,15 @@ class _Sum:
     notes: list[str] = field(default_factory=list)
 
 
-def cost(prices: Prices | None, environment: str, recorded: Resources, replaced: Resources, desired: Resources) -> Cost:
+def cost(prices: Prices | None, recorded: Resources, replaced: Resources, desired: Resources) -> Cost:
     """The cost before and after: `recorded` is everything that is there, `replaced` the part of it that `desired` takes the place of."""
     if prices is None:
-        return Cost(unknown=f"{environment} declares no `spec.prices`.")
+        return Cost(unknown="the environment declares no `spec.prices`")
     before, out, into = (_sum(prices, found) for found in (recorded, replaced, desired))
     missing = before.missing | into.missing
     if missing:
         named = ", ".join(f"`{unit}` ({name} asks for it)" for unit, name in sorted(missing.items()))
-        return Cost(prices.billing_currency, unknown=f"`spec.prices` of {environment} has no {named}.")
+        return Cost(prices.billing_currency, unknown=f"the environment's `spec.prices` has no {named}")
     return Cost(
         prices.billing_currency,
         round(before.least, 2),
@@ -116,7 +116,7 @@ def _at(value: Any, *path: str) -> Any:
 def _ranges(resources: Resources) -> Iterator[tuple[tuple[str, str], tuple[float, float]]]:
     """The replicas that autoscalers allow, by namespace and name of what they scale."""
     for address, properties in resources:
-        if (keys := _AUTOSCALERS.get(_kind(address))) is None or not address.type.startswith("kubernetes:"):
+        if (keys := _AUTOSCALERS.get(_kind(address))) is None or not address.on_kubernetes:
             continue
         spec = _at(properties, "spec")
         target = _at(spec, "scaleTargetRef", "name")
@@ -138,7 +138,7 @@ def _demands(
     if address.type == "trueup:serve:Service":
         count = _number(properties.get("replicas"), 1)
         yield _Demand(name, _requests({"requests": properties.get("resources")}), count, count)
-    elif not address.type.startswith("kubernetes:"):
+    elif not address.on_kubernetes:
         return
     elif kind in _WORKLOADS:
         own = _number(_at(spec, "replicas"), 1)
@@ -216,9 +216,9 @@ def _unpriced(address: Address, properties: Mapping[str, Any]) -> Iterator[str]:
     kind, name = _kind(address), f"{_kind(address)} {address.name}"
     if address.type.startswith(_CLOUDS):
         yield f"{name}: what it costs depends on its use."
-    elif address.type.startswith("kubernetes:") and kind == "DaemonSet":
+    elif address.on_kubernetes and kind == "DaemonSet":
         yield f"{name}: how many nodes there are is not known."
-    elif address.type.startswith("kubernetes:") and kind in _WORKLOADS:
+    elif address.on_kubernetes and kind in _WORKLOADS:
         asked = {unit for unit, _ in _pod(_at(properties, "spec", "template", "spec"))}
         if lacking := [word for unit, word in ((CPU, "CPU"), (MEMORY, "memory")) if unit not in asked]:
             yield f"{name}: it requests no {' and no '.join(lacking)}, which count as nothing."

@@ -22,7 +22,7 @@ from trueup_specs.core.envelope import Document
 from trueup_specs.core.positions import Location
 from trueup_specs.core.references import Key
 from trueup_stacks.core.resources import Address, Resource, StackId
-from trueup_stacks.kubernetes.placement import clusters
+from trueup_stacks.kubernetes.placement import clusters, on_lost
 
 _RUN = "trueup:run:Run"
 
@@ -199,10 +199,11 @@ def _deletions(catalog: Catalog, compilation: Compilation, recorded: Recorded) -
             continue
         for address, old in sorted(stack.resources.items(), reverse=True):
             if address not in kept:
+                reason = "no spec asks for it any more"
                 action = Action.FORGET if old.retain else Action.DELETE
-                yield Step(
-                    address, action, old.origin, reason="no spec asks for it any more", holds_data=old.holds_data
-                )
+                if on_lost(catalog.settings, address):
+                    action, reason = Action.GIVE_UP, "the cluster that it stood on is lost"
+                yield Step(address, action, old.origin, reason=reason, holds_data=old.holds_data)
 
 
 def _evidence(
@@ -264,7 +265,7 @@ def _unreachable(catalog: Catalog, steps: Iterable[Step]) -> Iterator[Diagnostic
     if catalog.settings.target != "kubernetes":
         return
     named = clusters(catalog.settings)
-    lost = [s.address.stack for s in steps if s.address.type.startswith("kubernetes:")]
+    lost = [s.address.stack for s in steps if s.address.on_kubernetes]
     environment = catalog.get(Key("Environment", "", catalog.environment))
     for name in sorted({stack.cluster for stack in lost} - named.keys()):
         first = min(stack for stack in lost if stack.cluster == name)
@@ -274,7 +275,7 @@ def _unreachable(catalog: Catalog, steps: Iterable[Step]) -> Iterator[Diagnostic
             Severity.ERROR,
             f"Stack {first} is on {what}, and Environment/{catalog.environment} does not say any more where that is.",
             Location(environment.source.file if environment is not None else ""),
-            fix=f"Name {name!r} in `clusters` with `drain: true`, apply, and remove it then."
+            fix=f"Name {name!r} in `clusters` with `drain: true`, apply, and remove it; with `lost: true` too if it is gone for good."
             if name
             else "Write `movedFrom: cluster` in the entry of `clusters` that it was.",
         )

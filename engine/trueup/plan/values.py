@@ -23,6 +23,8 @@ class Action(StrEnum):
     DELETE = "delete"
     FORGET = "forget"
     """Deleted from the state, kept in reality (`deletionPolicy: retain`)."""
+    GIVE_UP = "give-up"
+    """Deleted from the state, since the cluster that it stood on is lost (`clusters[].lost`): the cluster is not asked."""
     MOVE = "move"
     """Renamed with `movedFrom`; nothing else changes."""
 
@@ -45,6 +47,7 @@ DANGER = {
     Action.REPLACE: Danger.REPLACE,
     Action.FORGET: Danger.REPLACE,
     Action.DELETE: Danger.DELETE,
+    Action.GIVE_UP: Danger.DELETE,
 }
 
 

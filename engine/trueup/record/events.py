@@ -36,6 +36,8 @@ class EventKind(StrEnum):
     """What the environment's clusters have was looked at, and is not what was recorded, or that was long ago."""
     ROLLED_BACK = "rolled-back"
     DESTROYED = "destroyed"
+    RESTORED = "restored"
+    """What was in a backup was made again on a cluster; `outcome` and `details` say from which, and how it ended."""
     DENIED = "denied"
     BREAK_GLASS = "break-glass"
     """Someone applies past windows, approvals and soft policies; `details` say who, why and what was passed over."""

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from trueup.run.jobs import moment, reported
-from trueup.run.runners import Place, RunnerError
+from trueup.run.runners import Place
 from trueup.run.states import Outcome, Phase, RunStatus, StepStatus
 
-_MERGE = "application/merge-patch+json"
 _TEMPLATE = "workflows.argoproj.io/workflow-template"
 _WORKFLOW = "workflows.argoproj.io/workflow"
 _NODE = "workflows.argoproj.io/node-id"
@@ -48,9 +47,7 @@ class Argo:
 
     def submit(self) -> RunStatus:
         """A Workflow of the template. `Forbid` is the template's mutex: a second one waits, and is pending."""
-        template = self.place.found(f"{self._base}/workflowtemplates/{self.place.name}")
-        if template is None:
-            raise RunnerError(f"The pipeline {self.place.pipeline} is not on the cluster yet. Apply it first.")
+        template = self.place.applied(f"{self._base}/workflowtemplates/{self.place.name}")
         workflow = {
             "apiVersion": "argoproj.io/v1alpha1",
             "kind": "Workflow",
@@ -76,7 +73,7 @@ class Argo:
         found = self.status(run)
         if found is None or found.finished:
             return False
-        self.place.api.request("PATCH", f"{self._base}/workflows/{run}", {"spec": {"shutdown": "Terminate"}}, _MERGE)
+        self.place.merge(f"{self._base}/workflows/{run}", {"spec": {"shutdown": "Terminate"}})
         return True
 
     def logs(self, run: str) -> Iterator[str]:

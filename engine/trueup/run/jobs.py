@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from trueup.run.runners import Place, RunnerError
+from trueup.run.runners import Place, make_way
 from trueup.run.states import Outcome, Phase, RunStatus, StepStatus
 
-_MERGE = "application/merge-patch+json"
 _MANUAL = {"cronjob.kubernetes.io/instantiate": "manual"}
 """What `kubectl create job --from` marks such Jobs with."""
 
@@ -32,17 +31,8 @@ class Jobs:
 
     def submit(self) -> RunStatus:
         """A Job of the CronJob's template, under its `concurrencyPolicy`."""
-        cron = self.place.found(f"{self._base}/cronjobs/{self.place.name}")
-        if cron is None:
-            raise RunnerError(f"The pipeline {self.place.pipeline} is not on the cluster yet. Apply it first.")
-        going = [s for s in self.runs() if not s.finished]
-        policy = cron["spec"].get("concurrencyPolicy", "Allow")
-        if going and policy == "Forbid":
-            raise RunnerError(
-                f"The run {going[0].fingerprint} of {self.place.pipeline} goes on (concurrencyPolicy: Forbid). Wait for it, or cancel it."
-            )
-        for other in going if policy == "Replace" else ():
-            self.cancel(other.fingerprint)
+        cron = self.place.applied(f"{self._base}/cronjobs/{self.place.name}")
+        make_way(self, self.place.pipeline, self.runs(), cron["spec"].get("concurrencyPolicy", "Allow"))
         template = cron["spec"]["jobTemplate"]
         owner = {
             "apiVersion": "batch/v1",
@@ -84,7 +74,7 @@ class Jobs:
         found = self.status(run)
         if found is None or found.finished:
             return False
-        self.place.api.request("PATCH", f"{self._base}/jobs/{run}", {"spec": {"suspend": True}}, _MERGE)
+        self.place.merge(f"{self._base}/jobs/{run}", {"spec": {"suspend": True}})
         return True
 
     def logs(self, run: str) -> Iterator[str]:

@@ -3,48 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from trueup.kernel import boot_id, started_at
 from trueup.run.states import Identity
 
 MARK = "TRUEUP_RUN"
 """The variable by which a step's processes are known: it holds the folder of the run."""
 
 
-@functools.cache
-def boot() -> str:
-    """An id of this boot of this machine."""
-    with contextlib.suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    import psutil
-
-    return str(int(psutil.boot_time()))
-
-
 def identity(pid: int) -> Identity | None:
     """Who has this process id now; None for nobody, or for one that has ended and was not waited for."""
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return None
-        return Identity(pid, process.create_time(), boot())
-    except psutil.Error:
-        return None
+    started = started_at(pid)
+    return None if started is None else Identity(pid, started, boot_id())
 
 
 def alive(recorded: Identity | None) -> bool:
-    """Whether the recorded process still is; a start time may differ by rounding."""
-    if recorded is None or recorded.boot != boot():
-        return False
-    now = identity(recorded.pid)
-    return now is not None and abs(now.started - recorded.started) < 0.05
+    """Whether the recorded process still is."""
+    return recorded is not None and identity(recorded.pid) == recorded
 
 
 def of_run(folder: Path) -> Iterator[int]:

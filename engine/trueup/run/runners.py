@@ -1,4 +1,4 @@
-"""What runs pipelines, behind one protocol: this machine (`local`), Jobs of a cluster (`jobs`), Argo Workflows (`argo`).
+"""What runs pipelines, behind one protocol: this machine (`local`), Jobs of a cluster (`jobs`), Argo Workflows (`argo`), Ray (`rayjobs`).
 
 Called by the workspace for `trueup run`, `runs` and `logs`; one conformance suite holds for all (tests/unit/run). A runner is about one
 pipeline; its runs have ids of its own.
@@ -99,6 +99,17 @@ def wait(
         time.sleep(look)
 
 
+def make_way(runner: Runner, pipeline: str, known: Iterable[RunStatus], policy: str) -> None:
+    """What a pipeline's `concurrencyPolicy` asks for before another run begins. Raises RunnerError where it may not begin."""
+    going = [s for s in known if not s.finished]
+    if going and policy == "Forbid":
+        raise RunnerError(
+            f"The run {going[0].fingerprint} of {pipeline} goes on (concurrencyPolicy: Forbid). Wait for it, or cancel it."
+        )
+    for other in going if policy == "Replace" else ():
+        runner.cancel(other.fingerprint)
+
+
 class Api(Protocol):
     """The API of a cluster, as far as runs take it. Both raise an error with a `code`, the HTTP status."""
 
@@ -136,6 +147,17 @@ class Place:
             if getattr(error, "code", 0) == 404:
                 return None
             raise
+
+    def applied(self, path: str) -> Any:
+        """What runs are made from. Raises RunnerError where it is not there."""
+        found = self.found(path)
+        if found is None:
+            raise RunnerError(f"The pipeline {self.pipeline} is not on the cluster yet. Apply it first.")
+        return found
+
+    def merge(self, path: str, body: Any) -> None:
+        """Changes fields of an object."""
+        self.api.request("PATCH", path, body, "application/merge-patch+json")
 
     def pods(self, selector: str) -> list[Any]:
         """The pods of a run, oldest first."""

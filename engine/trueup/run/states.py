@@ -19,7 +19,7 @@ class Identity:
     """A process, beyond doubt: a process id is used again, a start time on the same boot is not."""
 
     pid: int
-    started: float
+    started: str
     boot: str
 
 

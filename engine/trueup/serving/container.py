@@ -11,6 +11,7 @@ import argparse
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,12 +20,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trueup.serving import ports, settings
+from trueup.serving import ports, settings, unix_http
 from trueup.serving.supervision import BROKEN
 
 ALL_ADDRESSES = "0.0.0.0"
-_FOLDER = "TRUEUP_SERVING_FOLDER"
-"""Where a worker finds what its parent downloaded."""
+_FOLDER, _WORKER = "TRUEUP_SERVING_FOLDER", "TRUEUP_SERVING_WORKER"
+"""Where a worker finds what its parent downloaded, and which of the workers it is."""
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
@@ -117,14 +118,28 @@ def _serve(folder: Path, asked: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     # Uvicorn insists on a socket of its own from the start; the port is opened once the server is up.
-    server.run(sockets=[ports.shared(0)])
+    server.run(sockets=[_own(folder, asked.workers)])
     return 0
+
+
+def _own(folder: Path, workers: int) -> socket.socket:
+    """A socket of this process alone: for nobody, or beside other workers for what each has counted."""
+    if (number := os.environ.get(_WORKER)) is None:
+        return ports.shared(0)
+    from kserve.model_server import app
+
+    from trueup.serving import sums
+
+    each = [unix_http.sockets(folder) / f"w-{worker}.sock" for worker in range(workers)]
+    sums.tell(app, each)
+    return unix_http.listening(each[int(number)])
 
 
 def _supervise(folder: Path, workers: int) -> int:
     """Several processes at one port. Where one ends, all do, and the cluster starts the container again."""
     command = [sys.executable, "-m", "trueup.serving.container", *sys.argv[1:]]
-    running = [subprocess.Popen(command, env={**os.environ, _FOLDER: str(folder)}) for _ in range(workers)]
+    given = [{_FOLDER: str(folder), _WORKER: str(number)} for number in range(workers)]
+    running = [subprocess.Popen(command, env={**os.environ, **each}) for each in given]
     told: list[int] = []
 
     def tell(number: int, _: Any) -> None:

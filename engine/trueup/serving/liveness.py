@@ -38,7 +38,7 @@ class Watch:
                 revision = settings.load(self.folder, entry.group)
             except (OSError, ValueError):
                 continue
-            if self.clock() < self._due.get(entry.pid, entry.started + revision.liveness.initial_delay):
+            if self.clock() < self._due.get(entry.pid, entry.since + revision.liveness.initial_delay):
                 continue
             self._due[entry.pid] = self.clock() + revision.liveness.period
             if reason := self._stuck(entry, revision):
@@ -54,7 +54,7 @@ class Watch:
             return f"it uses {used / 2**20:.0f} MiB, above its memory limit of {revision.memory_limit / 2**20:.0f} MiB"
         socket = server.health(self.folder, entry.pid)
         if not socket.exists():
-            loading = self.clock() - entry.started
+            loading = self.clock() - entry.since
             return f"it loads for {loading:.0f} s" if loading > LOADING_SECONDS else None
         try:
             status, _ = unix_http.get(socket, "/v2/health/live", revision.liveness.timeout)

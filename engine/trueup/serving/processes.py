@@ -17,30 +17,25 @@ from typing import Any
 
 import psutil
 
+from trueup.kernel import started_at
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A process: its id and its start time in seconds since the epoch."""
+    """A process: its id and its start time in the kernel's units."""
 
     pid: int
-    started: float
+    started: str
 
     @classmethod
     def of(cls, pid: int) -> Identity | None:
         """The identity of a living process, or None."""
-        try:
-            return cls(pid, round(psutil.Process(pid).create_time(), 2))
-        except psutil.Error:
-            return None
+        started = started_at(pid)
+        return None if started is None else cls(pid, started)
 
     def alive(self) -> bool:
         """Whether that very process still runs (a zombie does not)."""
-        try:
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) < 0.05
-            return same and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
-        except psutil.Error:
-            return False
+        return started_at(self.pid) == self.started
 
     def parent(self) -> int | None:
         """The id of its parent, or None when it is gone."""
@@ -52,10 +47,14 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a server process says of itself in `run/`: who it is, what it serves, and as which process of which replica."""
+    """What a server process says of itself in `run/`: who it is, what it serves, and as which process of which replica.
+
+    `since` is when it said so, in Unix seconds.
+    """
 
     pid: int
-    started: float
+    started: str
+    since: float
     group: str
     version: str
     replica: int = 0
@@ -88,7 +87,7 @@ def record(folder: Path, group: str, version: str, replica: int = 0, worker: int
     """Called by a server process as the first thing it does."""
     identity = Identity.of(os.getpid())
     assert identity is not None
-    entry = Record(identity.pid, identity.started, group, version, replica, worker)
+    entry = Record(identity.pid, identity.started, time.time(), group, version, replica, worker)
     write_private(folder / "run" / f"server-{identity.pid}.json", asdict(entry))
 
 

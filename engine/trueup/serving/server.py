@@ -81,18 +81,10 @@ def _serve(folder: Path, group: str, replica: int, worker: int, revision: Revisi
     own = health(folder, os.getpid())
     handover.offer(handover.address(folder, os.getpid()), lambda: list(server.opened))
     try:
-        server.run(sockets=[_unix(own)])
+        server.run(sockets=[unix_http.listening(own)])
     finally:
         for path in (own, handover.address(folder, os.getpid())):
             path.unlink(missing_ok=True)
-
-
-def _unix(path: Path) -> socket.socket:
-    path.unlink(missing_ok=True)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.bind(str(path))
-    sock.listen(64)  # at once, so that a probe waits where the server is about to answer
-    return sock
 
 
 def _sockets(folder: Path, replica: int, worker: int, revision: Revision) -> list[socket.socket]:

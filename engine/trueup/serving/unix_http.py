@@ -78,3 +78,12 @@ def text(path: Path, url: str, timeout: float) -> tuple[int, str]:
         raise ConnectionError(str(error)) from error
     finally:
         connection.close()
+
+
+def listening(path: Path) -> socket.socket:
+    """A socket at a path, made anew. It listens at once, so that who asks waits where the server is about to answer."""
+    path.unlink(missing_ok=True)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.bind(str(path))
+    sock.listen(64)
+    return sock

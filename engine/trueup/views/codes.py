@@ -80,6 +80,10 @@ OTHERS: Mapping[str, tuple[str, str]] = {
         "A cluster that is away is skipped, where its `whenUnreachable` says so.",
         "What is meant for it is neither looked at nor applied until it answers again.",
     ),
+    "TRU2017": (
+        "An endpoint with an order of failover stands on the first of its clusters that answers.",
+        "While the first is away, another answers its requests; with `failback: manual` it stays there when the first is back.",
+    ),
     "TRU2101": ("A column that a model uses must stay.", "The model in use was trained on it, and callers send it."),
     "TRU2102": ("What is protected is not deleted or replaced.", "Take the protection away in an apply of its own."),
     "TRU2103": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from trueup.apply.application import Outcome
@@ -10,7 +11,14 @@ from trueup.apply.outcome import Event, StackResult
 from trueup.views.words import duration, plural
 from trueup_stacks.core.resources import Address, StackId
 
-VERBS = {"create": "created", "update": "updated", "replace": "replaced", "delete": "deleted", "import": "imported"}
+VERBS = {
+    "create": "created",
+    "update": "updated",
+    "replace": "replaced",
+    "delete": "deleted",
+    "import": "imported",
+    "give-up": "given up",
+}
 RUN, AGAIN = "trueup:run:Run", "run anew"
 """A run is never changed: another one takes its place."""
 SAID = {
@@ -111,15 +119,20 @@ def destroyed(
     results: Iterable[StackResult],
     skipped: Iterable[StackId],
     kept: Iterable[Address],
+    away: Mapping[StackId, str] = MappingProxyType({}),
 ) -> str:
-    """What a `destroy` came to: what failed, what was not tried after it, what is kept."""
+    """What a `destroy` came to: what failed, what was not tried after it, what is on a cluster that is away, what is kept."""
     lines = []
     found, left = list(results), list(skipped)
     for failed in (r for r in found if not r.ok):
         lines += [f"FAILED {failed.stack}", *(f"  {line}" for line in failed.error.splitlines())]
     lines += [f"NOT TRIED {id}: what depends on it is still there" for id in left]
+    lines += [f"NOT TRIED {id}: {reason}" for id, reason in sorted(away.items())]
+    for result in found:
+        if given_up := sum(s.action == "give-up" for s in result.steps):
+            lines.append(f"GIVEN UP {result.stack}: {plural(given_up, 'resource')}, with the cluster that is lost")
     lines += [f"KEPT {a.name} ({a.type}): the real thing stays where it is" for a in kept]
-    stacks, done = plural(len(found) + len(left), "stack"), sum(r.ok for r in found)
+    stacks, done = plural(len(found) + len(left) + len(away), "stack"), sum(r.ok for r in found)
     said = {
         "done": f"Destroyed {environment}: {stacks}.",
         "partly": f"{environment} is destroyed in part, {done} of {stacks}. Run it again once what is written above is put right.",
@@ -134,6 +147,7 @@ def destroyed_json(
     results: Iterable[StackResult],
     skipped: Iterable[StackId],
     kept: Iterable[Address],
+    away: Mapping[StackId, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The same for machines."""
     return {
@@ -142,5 +156,6 @@ def destroyed_json(
         "ok": outcome == "done",
         "errors": {str(r.stack): r.error for r in results if not r.ok},
         "skipped": [str(id) for id in skipped],
+        "away": {str(id): reason for id, reason in sorted(away.items())},
         "kept": [str(a) for a in kept],
     }

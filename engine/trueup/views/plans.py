@@ -16,6 +16,7 @@ SIGNS = {
     Action.REPLACE: "±",
     Action.DELETE: "-",
     Action.FORGET: "-",
+    Action.GIVE_UP: "x",
     Action.MOVE: ">",
 }
 SPEC_SIGNS = {"added": "+", "removed": "-", "changed": "~", "renamed": ">"}
@@ -81,6 +82,8 @@ def step_notes(step: Step) -> list[str]:
         notes.append("needs no approval")
     if step.action is Action.FORGET:
         notes.append("the real thing is kept")
+    elif step.action is Action.GIVE_UP:
+        notes.append("it is given up: the cluster is not asked")
     elif step.holds_data and step.action in (Action.DELETE, Action.REPLACE):
         notes.append("HOLDS DATA")
     if step.expected_seconds is not None:

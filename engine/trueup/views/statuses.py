@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from trueup.plan.values import PropertyChange
 from trueup.run.states import RunStatus
+from trueup.views.clusters import ONE, Clusters, on
 from trueup.views.words import duration, plural, worded
 from trueup_stacks.core.resources import Address
 
@@ -119,15 +120,15 @@ def away_json(away: Mapping[str, str]) -> dict[str, Any]:
     return {"away": dict(sorted(away.items()))} if away else {}
 
 
-def drift_text(environment: str, found: Sequence[Drifted]) -> str:
-    """What is not as it was applied, and what to do."""
+def drift_text(environment: str, found: Sequence[Drifted], clusters: Clusters = ONE) -> str:
+    """What is not as it was applied, and what to do. `clusters` are the names of several, by what the names of their stacks end with."""
     if not found:
         return f"No drift: what Trueup itself provides in {environment} is as it was applied.\n"
     lines = []
     for finding in found:
         detail = f": {finding.detail.splitlines()[0]}" if finding.detail else ""
-        on = f" on {finding.address.stack.cluster}" if finding.address.stack.cluster else ""
-        lines.append(f"{finding.what.upper()}  {finding.address.type} {finding.address.name}{on}{detail}")
+        where = on(finding.address, clusters)
+        lines.append(f"{finding.what.upper()}  {finding.address.type} {finding.address.name}{where}{detail}")
         lines += [f"    {c.path}: applied {worded(c.recorded)}, live {worded(c.desired)}" for c in finding.changes]
     lines.append(
         f"{plural(len(found), 'resource')} drifted. `trueup apply {environment}` puts them right; no approval is needed."

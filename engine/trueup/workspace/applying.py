@@ -10,6 +10,7 @@ from typing import Any
 from trueup.apply import application, materials, remedies
 from trueup.apply.application import Outcome, Work
 from trueup.apply.cluster import ClusterError
+from trueup.apply.forgetting import Forgetting
 from trueup.apply.outcome import Event as Progress
 from trueup.apply.outcome import StackResult
 from trueup.apply.pulumi import Driver
@@ -21,9 +22,9 @@ from trueup.record.outcomes import HELD, stack_update
 from trueup.record.updates import DurationUpdate
 from trueup.workspace import quiet, retiring, surveying
 from trueup.workspace.drivers import cluster_of, driver_of, resolver_of
-from trueup.workspace.opening import Workspace, WorkspaceError
-from trueup.workspace.planning import Prepared
-from trueup.workspace.reaching import Reach, reach
+from trueup.workspace.opening import Workspace
+from trueup.workspace.planning import AWAY, Prepared
+from trueup.workspace.reaching import Reach, require
 from trueup_stacks.core.resources import Address, Stack, StackId, Value, decode, outputs_of
 
 DONE, FAILED, WAITING, PARTLY, NOTHING = "done", "failed", "waiting", "partly", "nothing"
@@ -63,7 +64,7 @@ def apply(
     `on_driver` gets the driver before anything begins, for who may want to interrupt it.
     """
     environment = prepared.catalog.environment
-    reached = _reach(workspace, prepared)
+    reached = require(workspace, prepared.catalog.settings)
     surveying.record(workspace, environment, prepared.recorded, prepared.looked)
     _export(workspace, prepared)
     recorder = _Recorder(workspace, prepared)
@@ -82,7 +83,8 @@ def apply(
         ),
     )
     _put_right(workspace, prepared, on_event)
-    operator = Returning(driver, _former(prepared))
+    lost = reached.given_up(prepared.recorded, environment).keys()
+    operator = Forgetting(Returning(driver, _former(prepared)), driver, lost)
     result = application.run(work, operator, resolver_of(workspace, prepared), on_event, recorder.stack)
     outcome = _outcome(result, recorder.held)
     if outcome == DONE and prepared.plan.empty and not any(r.changed for r in result.results):
@@ -93,7 +95,7 @@ def apply(
             environment,
             commit=prepared.plan.commit,
             outcome=DONE if outcome == NOTHING else outcome,
-            details=_details(prepared, result, why),
+            details=_details(prepared, result, why, reached),
             subjects=_subjects(prepared),
             approvals=tuple(approvals),
             durations={str(r.stack): round(r.seconds, 3) for r in result.results},
@@ -104,18 +106,6 @@ def apply(
         told = StackId(environment, "registry", "model")
         retiring.retire(workspace, prepared, lambda line: on_event(Progress(told, "log", message=line)))
     return Applied(outcome, result, recorder.held, recorder.gates, entry.id)
-
-
-def _reach(workspace: Workspace, prepared: Prepared) -> Reach:
-    """The clusters that answer. Raises WorkspaceError where one does not that has to: nothing is begun then, and nothing recorded as
-    failed."""
-    if prepared.catalog.settings.target != "kubernetes" or prepared.catalog.settings.clusters:
-        return reach(workspace, prepared.catalog.settings)
-    try:
-        cluster_of(workspace, prepared.catalog.settings).request("GET", "/version")
-    except ClusterError as error:
-        raise WorkspaceError(str(error)) from None
-    return Reach()
 
 
 def _export(workspace: Workspace, prepared: Prepared) -> None:
@@ -233,7 +223,7 @@ def _outcome(result: Outcome, held: Mapping[Address, Any]) -> str:
     return PARTLY if result.blocked or result.not_ready else DONE
 
 
-def _details(prepared: Prepared, result: Outcome, why: str) -> dict[str, Any]:
+def _details(prepared: Prepared, result: Outcome, why: str, reached: Reach) -> dict[str, Any]:
     plan = prepared.plan
     details: dict[str, Any] = {
         "documents": sorted({s.origin for s in plan.steps}),
@@ -247,6 +237,8 @@ def _details(prepared: Prepared, result: Outcome, why: str) -> dict[str, Any]:
         details[quiet.DETAIL] = kept
     if why:
         details["why"] = why
+    if reached.away:
+        details[AWAY] = sorted(reached.names[ending] for ending in reached.away)
     if result.blocked:
         details["blocked"] = {str(b.stack): b.reason for b in result.blocked}
     drift = [str(s.address) for s in plan.steps if s.exempt == "drift"]

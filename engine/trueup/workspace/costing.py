@@ -26,12 +26,12 @@ def costed(
     """
     prices, environment = ruling.settings.prices, made.environment
     if prices is None:
-        return replace(made, evidence=replace(made.evidence, cost=costs.cost(None, environment, (), (), ())))
+        return replace(made, evidence=replace(made.evidence, cost=costs.cost(None, (), (), ())))
     replaced = list(_there(recorded, environment))
     narrow = isinstance(tree, Part)
     there = list(_there(workspace.ledger.recorded(environment), environment)) if narrow else replaced
     desired = [(r.address, r.encoded) for r in compilation.resources()]
-    cost = costs.cost(prices, environment, there, replaced, desired)
+    cost = costs.cost(prices, there, replaced, desired)
     return replace(made, evidence=replace(made.evidence, cost=cost))
 
 

@@ -1,4 +1,7 @@
-"""`trueup diff --live`: the specs against reality, field by field. Changes nothing, and starts no Pulumi process."""
+"""`trueup diff --live`: the specs against reality, field by field. Changes nothing, and starts no Pulumi process.
+
+Of several clusters, one that is away and may be skipped is said once, and nothing is said of what is there.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +15,27 @@ from trueup.resolve.catalog import Catalog
 from trueup.workspace.drivers import cluster_of, states_of
 from trueup.workspace.opening import Workspace
 from trueup.workspace.planning import Prepared, prepare
+from trueup.workspace.reaching import Reach, reach
 
 
 def live(workspace: Workspace, environment: str, tree: Tree) -> tuple[Prepared, tuple[Difference, ...]]:
-    """The plan of a tree, and every object with what an apply would make of it. Raises InvalidSpecs and WorkspaceError."""
+    """The plan of a tree, and every object with what an apply would make of it. Raises InvalidSpecs, and WorkspaceError also where one of
+    several clusters is away that may not be."""
     from trueup.provider.catalogue import component
 
+    reached = Reach()
+
     def see(catalog: Catalog, recorded: Recorded) -> Sight:
-        return look(workspace.home, states_of(workspace, catalog, recorded), component)
+        nonlocal reached
+        reached = reach(workspace, catalog.settings)
+        return look(workspace.home, states_of(workspace, catalog, recorded), component) | reached.sight
 
     def connect(name: str) -> Cluster:
-        return cluster_of(workspace, prepared.catalog.settings, name)
+        return reached.there.get(name) or cluster_of(workspace, prepared.catalog.settings, name)
 
     prepared = prepare(workspace, environment, tree, see=see)
     origins = {a: r.origin for s in prepared.recorded.stacks.values() for a, r in s.resources.items()}
     native = tuple(comparing.of_drift(prepared.sight, origins))
     states = states_of(workspace, prepared.catalog, prepared.recorded)
-    return prepared, (*comparing.compare(prepared.compilation.resources(), states, connect), *native)
+    found = comparing.compare(prepared.compilation.resources(), states, connect, reached.away.keys() | reached.lost)
+    return prepared, (*found, *native)

@@ -14,7 +14,7 @@ from trueup.apply.checkpoints import read as read_checkpoint
 from trueup.apply.cli import ensure_cli
 from trueup.apply.cluster import Cluster, ClusterError, connect
 from trueup.apply.outcome import Event
-from trueup.apply.pulumi import Driver, DriverError, Surroundings
+from trueup.apply.pulumi import Driver, DriverError, StackSettings
 from trueup.plan.recorded import Recorded
 from trueup.resolve.catalog import Catalog
 from trueup.workspace.opening import Workspace
@@ -54,7 +54,7 @@ def driver_of(
     )
 
 
-def _around(catalog: Catalog, stack: StackId, folder: Path) -> Surroundings:
+def _around(catalog: Catalog, stack: StackId, folder: Path) -> StackSettings:
     """What holds the operations on a stack to its own cluster, of several. Raises DriverError where the environment names it no more."""
     settings = catalog.settings
     member = clusters(settings).get(stack.cluster) if settings.clusters else None
@@ -64,7 +64,7 @@ def _around(catalog: Catalog, stack: StackId, folder: Path) -> Surroundings:
             "Name it again, with `drain: true`: an apply then deletes what is there."
         )
     kubeconfig = _kubeconfig(member, folder)
-    return Surroundings(
+    return StackSettings(
         {"KUBECONFIG": str(kubeconfig)} if kubeconfig is not None else {},
         {"kubernetes:context": member.context} if member is not None and member.context else {},
     )

@@ -19,13 +19,15 @@ from trueup.plan.values import PropertyChange
 from trueup.record.events import Entry, Event, EventKind
 from trueup.record.updates import PinUpdate
 from trueup.resolve.catalog import Catalog
+from trueup.views.clusters import on
 from trueup.workspace import reaching
 from trueup.workspace.drivers import cluster_of, states_of
 from trueup.workspace.opening import Workspace, WorkspaceError
 from trueup_stacks.core.resources import Address
-from trueup_stacks.kubernetes.placement import stacks_of
+from trueup_stacks.kubernetes.placement import names
 
 SERVED = ("trueup:serve:Gateway", "trueup:serve:Service")
+LOST = "its cluster is lost"
 RUN, GATE = "trueup:run:Run", "trueup:run:Gate"
 
 
@@ -70,13 +72,14 @@ def _on_clusters(workspace: Workspace, catalog: Catalog, states: list[Checkpoint
     if not catalog.settings.clusters:
         return objects.look(states, lambda: cluster_of(workspace, catalog.settings))
     reached = reaching.reach(workspace, catalog.settings)
-    found = Sight(away={reached.names[ending]: reason for ending, reason in reached.away.items()})
+    found = reached.sight
     for ending, cluster in reached.there.items():
         found |= objects.look(states, partial(_same, cluster), ending)
     there = {r.address for state in states for r in state.by_address().values()}
-    gone = {a: reached.away[a.stack.cluster] for a in there if a.stack.cluster in reached.away}
-    on = {a: why for a, why in gone.items() if a.type.startswith(reaching.KUBERNETES)}
-    return found | Sight({a: Seen(a, None, error=why, away=True) for a, why in on.items()})
+    silent = {**reached.away, **dict.fromkeys(reached.lost, LOST)}
+    gone = {a: silent[a.stack.cluster] for a in there if a.stack.cluster in silent}
+    lost = {a: why for a, why in gone.items() if a.on_kubernetes}
+    return found | Sight({a: Seen(a, None, error=why, away=True) for a, why in lost.items()})
 
 
 def _same(cluster: Cluster) -> Cluster:
@@ -110,7 +113,7 @@ def record_drift(workspace: Workspace, environment: str, found: tuple[Finding, .
 def status(workspace: Workspace, catalog: Catalog, recorded: Recorded, seen_now: Sight) -> tuple[Row, ...]:
     """What runs in an environment: version, since when, healthy or not."""
     since = last_changes(workspace, catalog.environment)
-    seen, clusters = seen_now.seen, {stacks_of(m): m.name for m in catalog.settings.clusters}
+    seen, clusters = seen_now.seen, names(catalog.settings)
     rows = []
     for id, stack in sorted(recorded.stacks.items()):
         if id.environment != catalog.environment:
@@ -121,7 +124,7 @@ def status(workspace: Workspace, catalog: Catalog, recorded: Recorded, seen_now:
             rows.append(
                 Row(
                     resource.origin,
-                    f"{address.type} {address.name}{_on(address, clusters)}",
+                    f"{address.type} {address.name}{on(address, clusters)}",
                     _version(resource),
                     since.get(str(address)),
                     health,
@@ -129,12 +132,6 @@ def status(workspace: Workspace, catalog: Catalog, recorded: Recorded, seen_now:
                 )
             )
     return tuple(rows)
-
-
-def _on(address: Address, clusters: Mapping[str, str]) -> str:
-    """Of several clusters, which one an object is on."""
-    name = clusters.get(address.stack.cluster, address.stack.cluster)
-    return f" on {name}" if name and address.type.startswith(reaching.KUBERNETES) else ""
 
 
 def last_changes(workspace: Workspace, environment: str) -> dict[str, datetime]:

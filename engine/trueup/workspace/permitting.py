@@ -174,7 +174,7 @@ def ownership(workspace: Workspace, prepared: Prepared) -> Ownership:
 
 
 def _deletes(prepared: Prepared, share: float, confirmed: bool) -> list[Refusal]:
-    gone = sum(s.action in (Action.DELETE, Action.REPLACE) for s in prepared.plan.steps)
+    gone = sum(s.action in (Action.DELETE, Action.GIVE_UP, Action.REPLACE) for s in prepared.plan.steps)
     stacks = prepared.recorded.stacks.values()
     there = sum(len(s.resources) for s in stacks if s.id.environment == prepared.catalog.environment)
     if confirmed or not there or gone <= 1 or gone / there <= share:

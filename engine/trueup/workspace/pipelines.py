@@ -1,4 +1,4 @@
-"""Runs of pipelines on a cluster, where the runner of an environment is `jobs` or `argo`. Called by `running` and `logging`.
+"""Runs of pipelines on a cluster, where the runner of an environment is none of this machine. Called by `running` and `logging`.
 
 What is applied there is what runs are made from: a run needs no apply of its own, and the specs only say where to look.
 """
@@ -14,6 +14,7 @@ from trueup.plan.recorded import Recorded
 from trueup.run import runners
 from trueup.run.argo import Argo
 from trueup.run.jobs import Jobs
+from trueup.run.rayjobs import RayJobs
 from trueup.run.runners import Place, Runner, RunnerError
 from trueup.run.states import RunStatus
 from trueup.workspace import naming
@@ -24,14 +25,18 @@ from trueup_specs.core.references import Key
 from trueup_specs.kinds.model.spec import ModelSpec
 from trueup_stacks.kubernetes import tokens
 
-RUNNERS: Mapping[str, Callable[[Place], Runner]] = {tokens.CRON_JOB: Jobs, tokens.WORKFLOW_TEMPLATE: Argo}
+RUNNERS: Mapping[str, Callable[[Place], Runner]] = {
+    tokens.CRON_JOB: Jobs,
+    tokens.WORKFLOW_TEMPLATE: Argo,
+    tokens.RAY_JOB: RayJobs,
+}
 """By the type of what runs are made from."""
 
 
 def on_cluster(prepared: Prepared) -> bool:
     """Whether the environment's pipelines run on a cluster."""
     settings = prepared.catalog.settings
-    return settings.target == "kubernetes" and settings.runner.type in ("jobs", "argo")
+    return settings.target == "kubernetes" and settings.runner.type != "local"
 
 
 def applied(recorded: Recorded, environment: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -12,8 +12,9 @@ from trueup.compile.compilation import Compilation, compile_catalog
 from trueup.exits import NOTHING_SELECTED
 from trueup.load.parts import Part
 from trueup.load.trees import Tree, WorkingTree, revision
-from trueup.observe import away, cursors, soaking
-from trueup.observe.facts import facts
+from trueup.observe import away as absence
+from trueup.observe import cursors, soaking
+from trueup.observe.facts import facts, moving
 from trueup.observe.inventories import Inventory
 from trueup.observe.live import Sight
 from trueup.plan.categories import spec_changes
@@ -33,6 +34,9 @@ from trueup_specs.core.diagnostics import Diagnostic, failed, nearest
 from trueup_specs.core.envelope import Document
 from trueup_specs.core.references import Key
 from trueup_specs.kinds.team.spec import TeamSpec
+
+AWAY = "away"
+"""What an apply's event says of the clusters that did not answer."""
 
 
 @dataclass(frozen=True)
@@ -140,27 +144,36 @@ def prepared(
     tree, rules = compared.head, compared.rules
     found = validated(tree)
     catalog = catalog_of(workspace, by_key(found), environment)
+    seen = see(catalog, recorded) if see else Sight()
+    away = seen.away if see else _away(workspace, catalog)
     asked = _asked(workspace, catalog) if see is not None and rules is None else cursors.Asked()
     served = partial(accepted.served, workspace.ledger)
     catalog = catalog.with_facts(
-        facts(catalog.documents, tree, recorded, environment, served=served, cursors=asked.fingerprints)
+        facts(catalog.documents, tree, recorded, environment, served=served, cursors=asked.fingerprints, away=away)
     )
     compilation = compile_catalog(catalog)
     ruling = catalog if rules is None else catalog_of(workspace, by_key(_ruling(rules)), environment)
     applied = _applied_documents(compared.applied, environment)
     before = applied if rules is None else ruling.documents
-    seen = see(catalog, recorded) if see else Sight()
     made, forbidden = plan(catalog, compilation, recorded, _revision(tree), before=before, observed=seen.observation())
     made = costing.costed(workspace, made, tree, ruling, compilation, recorded)
     made = _judged(made, catalog, compilation, ruling)
     made = _guarded(workspace, made, compared, ruling, list((applied or {}).values()) if rules is None else [])
     if rules is not None and applied is not None:
         made = replace(made, evidence=replace(made.evidence, unapplied=spec_changes(applied, ruling.documents)))
-    notes = (*asked.diagnostics, *compilation.diagnostics, *soaking.notes(catalog), *away.notes(catalog, seen))
+    notes = (*asked.diagnostics, *compilation.diagnostics, *soaking.notes(catalog), *absence.notes(catalog, seen))
     missing, looked = surveying.missing(workspace, catalog, compilation, recorded, see is not None, reach)
     diagnostics = (*found.diagnostics, *notes, *missing, *forbidden)
     ruling_commit = (tree if rules is None else rules).commit
     return Prepared(tree, catalog, compilation, recorded, made, diagnostics, seen, ruling, ruling_commit, looked)
+
+
+def _away(workspace: Workspace, catalog: Catalog) -> Iterable[str]:
+    """The clusters that were away at the last apply, where it matters to a plan that does not look: where something fails over."""
+    if not moving(catalog.documents):
+        return ()
+    entry = workspace.ledger.last(catalog.environment, EventKind.APPLIED)
+    return entry.event.details.get(AWAY, ()) if entry is not None else ()
 
 
 def _asked(workspace: Workspace, catalog: Catalog) -> cursors.Asked:

@@ -18,10 +18,10 @@ from trueup.plan.values import Action, Category, Step
 from trueup.workspace.drivers import driver_of, resolver_of
 from trueup.workspace.opening import Workspace
 from trueup.workspace.planning import Prepared
-from trueup.workspace.reaching import reach
+from trueup.workspace.reaching import GIVEN_UP, reach
 from trueup_stacks.core.resources import Address, Stack, StackId, outputs_of
 
-_GONE = (Action.DELETE, Action.FORGET)
+_GONE = (Action.DELETE, Action.FORGET, Action.GIVE_UP)
 
 
 def preview(
@@ -37,7 +37,12 @@ def preview(
     unknown = unsettled(prepared.plan.steps)
     stacks = [prepared.compilation.stacks.get(id) or Stack(id, ()) for id in touched]
     outputs = _outputs(driver, stacks)
-    skipped = reach(workspace, prepared.catalog.settings).skipped(stacks, prepared.recorded)
+    reached = reach(workspace, prepared.catalog.settings)
+    lost = {
+        id: GIVEN_UP.format(name=reached.names[id.cluster])
+        for id in reached.given_up(prepared.recorded, prepared.catalog.environment)
+    }
+    skipped = {**reached.skipped(stacks, prepared.recorded), **lost}
 
     def ask(stack: Stack) -> StackPreview:
         if reason := skipped.get(stack.id, ""):

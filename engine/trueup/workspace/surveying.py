@@ -20,7 +20,7 @@ from trueup.resolve.catalog import Catalog
 from trueup.workspace.opening import Workspace
 from trueup_specs.core.diagnostics import Diagnostic
 from trueup_specs.kinds.environment.spec import EnvironmentSpec
-from trueup_stacks.kubernetes.placement import clusters
+from trueup_stacks.kubernetes.placement import clusters, stacks_of
 
 FRESH = timedelta(days=1)
 """For so long a look that found what is recorded is not recorded again."""
@@ -45,7 +45,8 @@ def _reached(workspace: Workspace, settings: EnvironmentSpec) -> Iterator[tuple[
     from trueup.workspace.drivers import cluster_of
 
     if settings.target == "kubernetes":
-        for ending in clusters(settings):
+        lost = {stacks_of(member) for member in settings.clusters if member.lost}
+        for ending in clusters(settings).keys() - lost:
             yield ending, partial(cluster_of, workspace, settings, ending)
 
 

@@ -82,10 +82,10 @@ class _Eyes:
         self.sight: Sight | None = None
 
     def see(self, catalog: Catalog, recorded: Books) -> Sight:
-        """What an apply is told of: drift only where it is to be healed."""
+        """What an apply is told of: drift only where it is to be healed, and always which clusters are away."""
         if self.sight is None:
             self.sight = operating.sight(self._workspace, catalog, recorded)
-        return self.sight if catalog.settings.drift.action == "heal" else Sight()
+        return self.sight if catalog.settings.drift.action == "heal" else Sight(away=self.sight.away)
 
 
 def view(

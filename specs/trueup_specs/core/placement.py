@@ -1,20 +1,24 @@
 """Where something stands of several clusters: what a spec asks for, which clusters that chooses, and what of it cannot be.
 
-Terms of Karmada's PropagationPolicy: `exclude`, `spreadConstraints`, `spreadByField`, `minGroups`, `provider`. Read by rules and by
-targets; pure.
+Terms of Karmada's PropagationPolicy: `exclude`, `spreadConstraints`, `spreadByField`, `minGroups`, `provider`; `replicaWeights` is its
+`staticWeightList` as a map. Read by rules and by targets; pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from typing import Annotated, Literal, Protocol, TypeVar
 
 from pydantic import Field
 
 from trueup_specs.core.diagnostics import nearest
 from trueup_specs.core.envelope import Items, Name, SpecModel
+from trueup_specs.core.failover import NOTHING_KNOWN, Failback, Known, standing
 from trueup_specs.core.positions import Path
+from trueup_specs.core.shares import divided, fewest
+
+Weight = Annotated[int, Field(ge=1, le=1000)]
 
 
 class SpreadConstraint(SpecModel):
@@ -41,6 +45,14 @@ class Placement(SpecModel):
     max_clusters: int | None = Field(default=None, ge=1)
     """How many it stands on at most: the first by priority, then as they are written. By default all."""
     spread_constraints: Items[SpreadConstraint] = ()
+    replica_weights: dict[Name, Weight] = Field(default_factory=dict)
+    """Shares of the replicas, by the clusters' names: with it, `minReplicas` and `maxReplicas` are those of all clusters together. By
+    default each cluster has as many as the predictor says. Requests are shared out by what stands before the clusters, not by this."""
+    failover_order: Items[Name] = ()
+    """It stands on one cluster: the first of these that answers when an apply or a turn of the loop looks. All but the last are to have
+    `whenUnreachable: skip`. What sends requests there has to follow by itself."""
+    failback: Failback = "automatic"
+    """Whether it goes back once a cluster that comes first is there again; `manual`: when this is set to `automatic`."""
 
 
 class Member(Protocol):
@@ -78,12 +90,14 @@ def ranked(members: Iterable[M]) -> list[M]:
     return sorted((m for m in members if not m.drain), key=lambda m: m.priority)
 
 
-def chosen(placement: Placement | None, members: Sequence[M]) -> tuple[M, ...]:
-    """The clusters that something stands on, in the order of priority; none where `unmet` finds something."""
+def chosen(placement: Placement | None, members: Sequence[M], known: Known = NOTHING_KNOWN) -> tuple[M, ...]:
+    """The clusters that something stands on, in the order of priority or of failover; none where `unmet` finds something."""
     if placement is None:
         return tuple(ranked(members))
     if any(unmet(placement, members)):
         return ()
+    if placement.failover_order:
+        return tuple(standing(placement.failover_order, placement.failback, members, known))
     return tuple(_picked(placement, _candidates(placement, members)))
 
 
@@ -105,6 +119,12 @@ def unmet(placement: Placement, members: Sequence[Member]) -> Iterator[Unmet]:
     found = list(_unknown(placement, members))
     yield from found
     if found:
+        return
+    if placement.failover_order:
+        if not standing(placement.failover_order, placement.failback, members, NOTHING_KNOWN):
+            yield Unmet(
+                ("failoverOrder",), "every cluster of it is drained", "Add one that takes something, or end a drain."
+            )
         return
     candidates = _candidates(placement, members)
     if not candidates:
@@ -132,6 +152,48 @@ def unmet(placement: Placement, members: Sequence[Member]) -> Iterator[Unmet]:
             )
 
 
+def shares(placement: Placement | None, members: Sequence[Member], replicas: int) -> dict[str, int] | None:
+    """How many of an endpoint's replicas each of its clusters has; None where each has all of them."""
+    if placement is None or not placement.replica_weights:
+        return None
+    return divided(replicas, {m.name: placement.replica_weights[m.name] for m in chosen(placement, members)})
+
+
+def unshared(placement: Placement, members: Sequence[Member], replicas: int) -> Iterator[Unmet]:
+    """Why so many replicas, its least, cannot be shared out by the placement's weights. Nothing where `unmet` finds something."""
+    weights, there = placement.replica_weights, chosen(placement, members)
+    if not weights or not there:
+        return
+    names = [m.name for m in members]
+    drained = {m.name for m in members if m.drain}
+    taking = {m.name for m in there} | drained | {m.name for m in _candidates(placement, members)}
+    found = False
+    for name in weights:
+        if name not in taking:
+            found, close = True, nearest(name, names)
+            why = f"it never stands on the cluster {name!r}" if name in names else f"there is no cluster {name!r}"
+            fix = f"Did you mean `{close}`?" if close and name not in names else "Remove its weight."
+            yield Unmet(("replicaWeights", name), why, fix)
+    for member in there:
+        if member.name not in weights:
+            found = True
+            yield Unmet(
+                ("replicaWeights",),
+                f"the cluster {member.name!r} has no weight",
+                f"Add `{member.name}: 1`, or leave it out by `exclude`.",
+            )
+    if found:
+        return
+    given = {m.name: weights[m.name] for m in there}
+    lacking = [name for name, share in divided(replicas, given).items() if not share]
+    if lacking:
+        yield Unmet(
+            ("replicaWeights", lacking[0]),
+            f"of {replicas} replicas the cluster {lacking[0]!r} would have none",
+            f"Raise `minReplicas` of the predictor to at least {fewest(given)}, or leave the cluster out by `exclude`.",
+        )
+
+
 def _unknown(placement: Placement, members: Sequence[Member]) -> Iterator[Unmet]:
     """Names, regions and providers that no cluster has."""
     names = [m.name for m in members]
@@ -141,6 +203,7 @@ def _unknown(placement: Placement, members: Sequence[Member]) -> Iterator[Unmet]
     asked = (
         ("clusters", placement.clusters, names, "there is no cluster {!r}"),
         ("exclude", placement.exclude, names, "there is no cluster {!r}"),
+        ("failoverOrder", placement.failover_order, names, "there is no cluster {!r}"),
         ("regions", placement.regions, regions, "no cluster is in the region {!r}"),
         ("providers", placement.providers, providers, "no cluster is of the provider {!r}"),
     )

@@ -7,6 +7,8 @@ from trueup_specs.kinds.access_policy import rules as access_policy_rules
 from trueup_specs.kinds.access_policy.spec import AccessPolicySpec
 from trueup_specs.kinds.alert_route import rules as alert_route_rules
 from trueup_specs.kinds.alert_route.spec import AlertRouteSpec
+from trueup_specs.kinds.backup_policy import rules as backup_policy_rules
+from trueup_specs.kinds.backup_policy.spec import BackupPolicySpec
 from trueup_specs.kinds.dashboard import rules as dashboard_rules
 from trueup_specs.kinds.dashboard.spec import DashboardSpec
 from trueup_specs.kinds.data_source import rules as data_source_rules
@@ -53,12 +55,19 @@ KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind("Workspace", WorkspaceSpec, Layer.WORKSPACE, (*_ALL, *workspace_rules.RULES), namespaced=False),
-        Kind("Environment", EnvironmentSpec, Layer.WORKSPACE, (*_ALL, *environment_rules.RULES), namespaced=False),
+        Kind(
+            "Environment",
+            EnvironmentSpec,
+            Layer.WORKSPACE,
+            (*_ALL, *PROCESS_RULES, *environment_rules.RULES),
+            namespaced=False,
+        ),
         Kind("Overlay", OverlaySpec, Layer.WORKSPACE, (*_ALL, *overlay_rules.RULES)),
         Kind("Team", TeamSpec, Layer.WORKSPACE, (*_ALL, *team_rules.RULES), namespaced=False),
         Kind("Policy", PolicySpec, Layer.WORKSPACE, (*_ALL, *policy_rules.RULES), namespaced=False),
         Kind("AccessPolicy", AccessPolicySpec, Layer.WORKSPACE, (*_ALL, *access_policy_rules.RULES), namespaced=False),
         Kind("ObjectStore", ObjectStoreSpec, Layer.FOUNDATION, (*_ALL, *object_store_rules.RULES), holds_data=True),
+        Kind("BackupPolicy", BackupPolicySpec, Layer.FOUNDATION, (*_ALL, *backup_policy_rules.RULES)),
         Kind("DataSource", DataSourceSpec, Layer.DATA, (*_ALL, *SECRET_RULES, *data_source_rules.RULES)),
         Kind("Dataset", DatasetSpec, Layer.DATA, (*_ALL, *dataset_rules.RULES), holds_data=True),
         Kind("Entity", EntitySpec, Layer.DATA, (*_ALL, *entity_rules.RULES)),

@@ -10,6 +10,9 @@ from typing import Any
 from trueup_specs.core.fingerprints import Json, fingerprint
 from trueup_specs.core.references import Key
 
+KUBERNETES = "kubernetes:"
+"""How the type tokens of Kubernetes objects begin."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class StackId:
@@ -49,6 +52,11 @@ class Address:
         """The reverse of `str(address)`."""
         stack, kind, name = text.split("::", 2)
         return cls(StackId.parse(stack), kind, name)
+
+    @property
+    def on_kubernetes(self) -> bool:
+        """Whether it is an object of a cluster."""
+        return self.type.startswith(KUBERNETES)
 
     def urn(self, project: str) -> str:
         """The Pulumi URN of the resource in a project."""

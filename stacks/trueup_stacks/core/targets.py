@@ -37,6 +37,10 @@ class Facts:
     """The model version that the ledger holds as accepted, by (environment, Model)."""
     served: Mapping[tuple[str, Key], float] = field(default_factory=dict)
     """Seconds since the ledger holds that version, by (environment, Model); of models that soak before they go on."""
+    away: frozenset[str] = frozenset()
+    """The clusters of the environment that do not answer and are skipped, by name."""
+    standing: Mapping[Key, frozenset[str]] = field(default_factory=dict)
+    """On which clusters each endpoint with an order of failover stands, by what the names of their stacks end with."""
     runs: Mapping[Key, Mapping[str, Any]] = field(default_factory=dict)
     """The encoded inputs of the run that the ledger records for each Model of this environment: a run is made anew only
     where its meaning differs, so that an added column does not train again."""
@@ -185,6 +189,8 @@ class Target:
     name: str
     kinds: Mapping[str, KindSupport]
     places: Callable[[Catalog], Places] = one_place
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    """Why a kind is not among `kinds`, as a clause, where there is more to say than that."""
 
 
 def stack_of(document: Document, catalog: Catalog, layer: str) -> StackId:

@@ -30,6 +30,7 @@ _WORKLOADS = {
     "monitoring.coreos.com": ["podmonitors", "servicemonitors", "prometheusrules", "alertmanagerconfigs"],
     "networking.k8s.io": ["networkpolicies"],
     "policy": ["poddisruptionbudgets"],
+    "ray.io": ["rayjobs"],
 }
 """What endpoints, gateways, pipelines and monitors are made of, by API group."""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from trueup_specs.core.envelope import Document
 from trueup_specs.kinds.policy.spec import PolicySpec
-from trueup_stacks.core.resources import Resource, Value
+from trueup_stacks.core.resources import KUBERNETES, Resource, Value
 from trueup_stacks.core.targets import Catalog, Compiled
 from trueup_stacks.kubernetes import naming, tokens
 from trueup_stacks.kubernetes.foundation import shared
@@ -24,7 +24,6 @@ _TYPE = (
     ' + "/" + request.kind.version + ":" + request.kind.kind)'
 )
 _CEL = {"properties": "object", "name": "object.metadata.name", "type": _TYPE}
-_KUBERNETES = "kubernetes:"
 
 
 def emit_policy(document: Document, catalog: Catalog, compiled: Compiled) -> Iterable[Resource]:
@@ -33,7 +32,7 @@ def emit_policy(document: Document, catalog: Catalog, compiled: Compiled) -> Ite
     assert isinstance(spec, PolicySpec)
     if why_not(document, catalog):
         return
-    types = [t for t in spec.match.types if t.startswith(_KUBERNETES)]
+    types = [t for t in spec.match.types if t.startswith(KUBERNETES)]
     policy = {
         "failurePolicy": "Fail",
         "matchConstraints": {"resourceRules": [_rule(t) for t in sorted(types)]},
@@ -63,7 +62,7 @@ def why_not(document: Document, catalog: Catalog) -> str:
         return "the namespaces are the platform's, and nothing marks which are the environment's"
     if spec.on != "resources":
         return f"it is over {spec.on}, which no object of a cluster shows"
-    if not any(t.startswith(_KUBERNETES) for t in spec.match.types):
+    if not any(t.startswith(KUBERNETES) for t in spec.match.types):
         return "its `match.types` names no type of Kubernetes"
     if spec.match.kinds:
         return "it is about kinds of documents, which no object of a cluster shows"

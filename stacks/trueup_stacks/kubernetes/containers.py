@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from trueup_specs.core.envelope import Document, EnvValue, Resources, SecretKeyRef, seconds
@@ -11,7 +12,8 @@ from trueup_specs.kinds.endpoint.spec import EndpointSpec, Predictor, Probe, Sta
 from trueup_stacks.core.resources import Value
 from trueup_stacks.core.targets import Catalog
 from trueup_stacks.kubernetes.quantities import amounts
-from trueup_stacks.local.naming import registered_name, tracking_uri
+from trueup_stacks.kubernetes.registry_address import tracking_uri
+from trueup_stacks.local.naming import registered_name
 
 PORT = 8080
 """The HTTP port of the model server."""
@@ -41,7 +43,7 @@ def container(document: Document, model: Document, version: int, catalog: Catalo
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         "env": [
             *({"name": k, "value": v} for k, v in given.items() if k not in predictor.env),
-            *(_variable(k, v, document) for k, v in predictor.env.items()),
+            *(variable(k, v, name) for k, v in predictor.env.items()),
         ],
         "resources": resources(predictor.resources),
         "startupProbe": _probe(probes.startup, f"/v2/models/{name}/ready"),
@@ -78,16 +80,17 @@ def _lifecycle(predictor: Predictor) -> dict[str, Value]:
     return {"lifecycle": {"preStop": {"sleep": {"seconds": wait}}}} if wait else {}
 
 
-def _variable(name: str, value: EnvValue, document: Document) -> dict[str, Value]:
-    """A secret comes from the Secret that goes with the endpoint, under the variable's own name."""
+def variable(name: str, value: EnvValue, secret: str) -> dict[str, Value]:
+    """A secret comes from the Secret that goes with the server, under the variable's own name."""
     if isinstance(value, SecretKeyRef):
-        return {"name": name, "valueFrom": {"secretKeyRef": {"name": document.key.name, "key": name}}}
+        return {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": name}}}
     return {"name": name, "value": value}
 
 
-def resources(given: Resources) -> dict[str, Any]:
-    """Requests and limits. What is not given has a default: memory's limit is its request, that of CPU leaves room to start in."""
-    requests = {**_REQUESTS, **amounts({"cpu": given.cpu, "memory": given.memory})}
+def resources(given: Resources, usual: Mapping[str, str] = _REQUESTS) -> dict[str, Any]:
+    """Requests and limits. What is not given has a default: `usual` is requested; memory's limit is its request, that of CPU leaves room
+    to start in."""
+    requests = {**usual, **amounts({"cpu": given.cpu, "memory": given.memory})}
     room = max(_LEAST_CPU_LIMIT, 2 * (amount(requests["cpu"]) or 0))
     defaults = {"cpu": f"{room:g}", "memory": requests["memory"], "ephemeral-storage": _DISK_LIMIT}
     limits = amounts({"cpu": given.cpu_limit, "memory": given.memory_limit})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from trueup_specs.core.envelope import Document
+from trueup_specs.core.references import Key
 from trueup_specs.kinds.endpoint.spec import EndpointSpec
 from trueup_stacks.core.resources import Output, Resource, Value
 from trueup_stacks.core.targets import Catalog, Compiled
@@ -15,6 +16,7 @@ from trueup_stacks.kubernetes import (
     monitoring,
     naming,
     networking,
+    registry_address,
     rollouts,
     routes,
     secrets,
@@ -38,12 +40,18 @@ def emit_endpoint(document: Document, catalog: Catalog, compiled: Compiled) -> I
         for token, suffix, properties in _before(document, spec, catalog)
     )
     yield from before
+    # Its pods ask the environment's own registry for the model.
+    asked = tuple(
+        r
+        for r in compiled.resources_of(Key("Environment", "", catalog.environment))
+        if (r.address.type, r.address.name) == (tokens.SERVICE, registry_address.NAME)
+    )
     template = pod_template(document, model, version, catalog)
     if kserve.chosen(spec):
         token, properties = tokens.INFERENCE_SERVICE, kserve.inference_service(spec, template)
     else:
         token, properties = rollouts.workload(spec), _workload(document, spec, template)
-    workload = naming.resource(document, catalog, token, properties, before)
+    workload = naming.resource(document, catalog, token, properties, (*before, *asked))
     yield workload
     for token, suffix, properties in _around(document, spec, catalog):
         yield naming.resource(document, catalog, token, properties, (workload,), suffix)
@@ -82,7 +90,7 @@ def _around(document: Document, spec: EndpointSpec, catalog: Catalog) -> Iterato
     if own and spec.rollout.strategy != "blueGreen":
         for suffix, service in networking.services(document, spec):
             yield tokens.SERVICE, suffix, service
-    token, budget = networking.budget(document)
+    token, budget = networking.budget(naming.selector(document))
     yield token, "", budget
     yield tokens.NETWORK_POLICY, "", networking.admitted(document, catalog)
     for token, properties in meshes.policies(document, catalog):

@@ -18,12 +18,14 @@ _SHARED = "workspace"
 def namespaces_in_use(catalog: Catalog) -> list[str]:
     """The namespaces of the specs that have objects on the cluster."""
     kinds = (*_KINDS, "Pipeline") if runs_pipelines(catalog) else _KINDS
-    return sorted({document.key.namespace for kind in kinds for document in catalog.of_kind(kind)})
+    found = {document.key.namespace for kind in kinds for document in catalog.of_kind(kind)}
+    servers = (catalog.settings.registry.server, catalog.settings.feature_store.server)
+    return sorted(found | {s.namespace for s in servers if s is not None and s.namespace is not None})
 
 
 def runs_pipelines(catalog: Catalog) -> bool:
     """Whether pipelines become objects of the cluster."""
-    return catalog.settings.runner.type in ("jobs", "argo")
+    return catalog.settings.runner.type in ("jobs", "argo", "ray")
 
 
 def inside(

@@ -11,11 +11,11 @@ from trueup_stacks.local import model as native
 
 
 def refuse_model(document: Document, catalog: Catalog) -> Iterable[Refusal]:
-    """Runs on a cluster are not there yet."""
+    """A pipeline on a cluster registers its models itself; which version it made, nothing tells an apply."""
     if native.trained_here(document, catalog.environment):
         yield Refusal(
             "spec.train.in",
-            f"environment {catalog.environment!r} would train it, and this target cannot run pipelines yet",
+            f"environment {catalog.environment!r} would train it, and an apply to this target starts no runs",
             "Put an environment of the target `local` first in spec.promotion.path, or name it in spec.train.in.",
         )
 

@@ -11,7 +11,6 @@ from decimal import Decimal
 
 from trueup_specs.core.envelope import Document, seconds
 from trueup_specs.core.references import qualified
-from trueup_specs.kinds.endpoint.spec import EndpointSpec
 from trueup_specs.kinds.monitor import series
 from trueup_specs.kinds.monitor.promql import filled
 from trueup_specs.kinds.monitor.spec import Alert, Exporter, MonitorSpec, Threshold
@@ -61,15 +60,6 @@ def refuse_monitor(document: Document, catalog: Catalog) -> Iterable[Refusal]:
             f"at most {_LONGEST} characters leave room for endings",
             "Rename the monitor, with metadata.movedFrom.",
         )
-    if spec.endpoint is not None:
-        watched = catalog.bound(document, "Endpoint", spec.endpoint).spec
-        assert isinstance(watched, EndpointSpec)
-        if watched.predictor.workers > 1:
-            yield Refusal(
-                "spec.endpoint",
-                f"each server has {watched.predictor.workers} processes that count by themselves, and a scrape reaches one of them",
-                "Write `workers: 1` in the endpoint's predictor, and more replicas.",
-            )
     if spec.pipeline is not None:
         watched_pipeline = catalog.bound(document, "Pipeline", spec.pipeline)
         if why := pipeline.elsewhere(watched_pipeline, catalog):
@@ -105,17 +95,16 @@ def _groups(document: Document, spec: MonitorSpec, catalog: Catalog) -> Iterator
     fill = functools.partial(filled, values=places(document, spec, catalog))
     labels = {**series.own_labels(document, spec), "namespace": naming.namespace(document, catalog)}
     own = {k: labels[k] for k in ("monitor", "namespace")}
-    found = {
-        "record": [{"record": r.record, "expr": fill(r.expr), "labels": {**own, **r.labels}} for r in spec.record],
-        "alerts": [rule for alert in spec.alerts for rule in _alerts(alert, fill, labels)],
-    }
+    rules: list[Value] = [
+        *({"record": r.record, "expr": fill(r.expr), "labels": {**own, **r.labels}} for r in spec.record),
+        *(rule for alert in spec.alerts for rule in _alerts(alert, fill, labels)),
+    ]
     every = duration(spec.interval)
-    for name, rules in found.items():
-        if rules:
-            yield {"name": f"{document.key.name}.{name}", "interval": every, "rules": rules}
+    if rules:
+        yield {"name": f"{document.key.name}.rules", "interval": every, "rules": rules}
     for slo in spec.slos:
-        for name, interval, rules in slos.groups(slo, document, labels, fill):
-            yield {"name": f"{document.key.name}.{name}", "interval": interval or every, "rules": rules}
+        for name, interval, of in slos.groups(slo, document, labels, fill):
+            yield {"name": f"{document.key.name}.{name}", "interval": interval or every, "rules": of}
 
 
 def places(document: Document, spec: MonitorSpec, catalog: Catalog) -> dict[str, str]:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from trueup_specs.core.envelope import Document, SecretKeyRef
 from trueup_stacks.core.resources import Options, Resource, Value
-from trueup_stacks.core.targets import Catalog, Compiled
-from trueup_stacks.kubernetes import access, naming, networking, secrets, tokens, workflows
+from trueup_stacks.core.targets import Catalog, Compiled, Refusal
+from trueup_stacks.kubernetes import access, feature_server, naming, networking, registry, secrets, tokens, workflows
 from trueup_stacks.kubernetes.foundation import inside, metadata, namespaces_in_use
 from trueup_stacks.kubernetes.quantities import amounts
 
@@ -24,6 +24,15 @@ def emit_environment(document: Document, catalog: Catalog, compiled: Compiled) -
             yield _namespace(document, catalog, namespace)
         for token, name, properties in (*_inside(catalog), *workflows.rights(catalog, namespace)):
             yield inside(document, catalog, namespace, token, name, properties)
+    yield from registry.emit(document, catalog)
+    yield from feature_server.emit(document, catalog)
+
+
+def refuse_environment(document: Document, catalog: Catalog) -> Iterable[Refusal]:
+    """What the environment's own servers lack."""
+    if document.key.name == catalog.environment:
+        yield from registry.refuse(document, catalog)
+        yield from feature_server.refuse(document, catalog)
 
 
 def _namespace(document: Document, catalog: Catalog, namespace: str) -> Resource:

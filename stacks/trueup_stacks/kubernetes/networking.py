@@ -11,7 +11,7 @@ from trueup_specs.kinds.endpoint.spec import EndpointSpec
 from trueup_specs.kinds.environment.cluster import Egress
 from trueup_stacks.core.resources import Value
 from trueup_stacks.core.targets import Catalog
-from trueup_stacks.kubernetes import meshes, naming, rollouts, tokens
+from trueup_stacks.kubernetes import meshes, naming, registry_address, rollouts, tokens
 from trueup_stacks.kubernetes.containers import PORT
 
 PROMETHEUS_NAMESPACE = "monitoring"
@@ -20,7 +20,9 @@ GATEWAY_PODS = "gateway.networking.k8s.io/gateway-name"
 """The label that the Gateway API gives to the pods of a gateway (GEP-1762)."""
 _NAME = "kubernetes.io/metadata.name"
 _DNS: list[Value] = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
-_SCHEMES = {"http": 80, "https": 443}
+EVERYWHERE = "0.0.0.0/0"
+PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433, "redis": 6379}
+"""Where a server listens whose URL names no port, by its scheme."""
 
 
 def services(document: Document, spec: EndpointSpec) -> Iterator[tuple[str, dict[str, Value]]]:
@@ -29,6 +31,15 @@ def services(document: Document, spec: EndpointSpec) -> Iterator[tuple[str, dict
     Blue-green has a second one, for the version that waits. Which pods these two lead to is the controller's alone: a selector is owned as
     a whole, and one that is written here would lead to both versions until the controller sees it.
     """
+    if spec.rollout.strategy == "blueGreen":
+        for suffix in ("", rollouts.PREVIEW):
+            yield suffix, service({})
+    else:
+        yield "", service(naming.selector(document))
+
+
+def service(selector: dict[str, str]) -> dict[str, Value]:
+    """A Service that leads to the port `http` of pods."""
     port = {
         "name": "http",
         "port": SERVICE_PORT,
@@ -36,11 +47,7 @@ def services(document: Document, spec: EndpointSpec) -> Iterator[tuple[str, dict
         "protocol": "TCP",
         "appProtocol": "http",
     }
-    if spec.rollout.strategy == "blueGreen":
-        for suffix in ("", rollouts.PREVIEW):
-            yield suffix, {"spec": {"type": "ClusterIP", "ports": [port]}}
-    else:
-        yield "", {"spec": {"type": "ClusterIP", "selector": naming.selector(document), "ports": [port]}}
+    return {"spec": {"type": "ClusterIP", **({"selector": selector} if selector else {}), "ports": [port]}}
 
 
 def service_of(endpoint: Document) -> str:
@@ -54,17 +61,7 @@ def admitted(document: Document, catalog: Catalog) -> dict[str, Value]:
     """The NetworkPolicy of an endpoint's pods: their namespace, the gateway and Prometheus; without a gateway, the environment."""
     cluster = naming.cluster(catalog)
     sources: list[Value] = [{"podSelector": {}}]
-    if cluster.gateway is None:
-        sources.append({"namespaceSelector": _environment(catalog)})
-    elif cluster.gateway.namespace is not None:
-        sources.append(_namespace(cluster.gateway.namespace))
-    else:
-        sources.append(
-            {
-                "namespaceSelector": _environment(catalog),
-                "podSelector": {"matchExpressions": [{"key": GATEWAY_PODS, "operator": "Exists"}]},
-            }
-        )
+    sources.append(gateways(catalog) or {"namespaceSelector": environment(catalog)})
     if cluster.prometheus is not None or "prometheus-operator" in cluster.components:
         sources.append(prometheus(catalog))
     ports = [PORT, *meshes.ports(catalog)]
@@ -73,10 +70,21 @@ def admitted(document: Document, catalog: Catalog) -> dict[str, Value]:
     return {"spec": {"podSelector": pods, "policyTypes": ["Ingress"], "ingress": [rule]}}
 
 
+def gateways(catalog: Catalog) -> dict[str, Value]:
+    """Where the pods of the cluster's gateways are, as a peer of a policy; nothing where the environment names none."""
+    given = naming.cluster(catalog).gateway
+    if given is None:
+        return {}
+    if given.namespace is not None:
+        return namespace(given.namespace)
+    pods = {"matchExpressions": [{"key": GATEWAY_PODS, "operator": "Exists"}]}
+    return {"namespaceSelector": environment(catalog), "podSelector": pods}
+
+
 def prometheus(catalog: Catalog) -> dict[str, Value]:
     """Where the cluster's Prometheus reads metrics from, as a peer of a policy."""
     server = naming.cluster(catalog).prometheus
-    return _namespace((server.namespace if server is not None else None) or PROMETHEUS_NAMESPACE)
+    return namespace((server.namespace if server is not None else None) or PROMETHEUS_NAMESPACE)
 
 
 def entered(gateway: Document) -> dict[str, Value]:
@@ -95,55 +103,58 @@ def opened(catalog: Catalog) -> dict[str, Value]:
     opens."""
     cluster = naming.cluster(catalog)
     rules: list[Value] = [
-        {"to": [_namespace("kube-system")], "ports": _DNS},
-        {"to": [{"podSelector": {}}, {"namespaceSelector": _environment(catalog)}]},
+        {"to": [namespace("kube-system")], "ports": _DNS},
+        {"to": [{"podSelector": {}}, {"namespaceSelector": environment(catalog)}]},
     ]
     if cluster.mesh is not None:
-        rules.append({"to": [_namespace(meshes.namespace(cluster.mesh))]})
+        rules.append({"to": [namespace(meshes.namespace(cluster.mesh))]})
     openings = list(cluster.namespaces.egress)
-    if not any(o.name == "registry" for o in openings):
-        rules += _registry(catalog.settings.registry.tracking_uri)
-    rules += [_opening(o) for o in openings]
+    if catalog.settings.registry.server is None and not any(o.name == "registry" for o in openings):
+        rules += way(registry_address.tracking_uri(catalog))
+    rules += [opened_by(o) for o in openings]
     return {"spec": {"podSelector": {}, "policyTypes": ["Egress"], "egress": rules}}
 
 
-def _registry(uri: str | None) -> Iterator[Value]:
-    """The way to the registry. A policy knows no names: outside the cluster, its port is opened to all addresses."""
-    url = urlsplit(uri or "")
-    if url.hostname is None or url.scheme not in _SCHEMES:
+def way(uri: str) -> Iterator[Value]:
+    """The way to a URL. A policy knows no names: outside the cluster, its port is opened to all addresses."""
+    url = urlsplit(uri)
+    scheme = url.scheme.partition("+")[0]
+    if url.hostname is None or scheme not in PORTS:
         return
-    port: Value = {"port": url.port or _SCHEMES[url.scheme], "protocol": "TCP"}
+    port: Value = {"port": url.port or PORTS[scheme], "protocol": "TCP"}
     parts = url.hostname.split(".")
     if len(parts) > 2 and parts[2] == "svc":
-        yield {"to": [_namespace(parts[1])]}  # a policy sees the port of the pods, which the Service may not have
+        yield {"to": [namespace(parts[1])]}  # a policy sees the port of the pods, which the Service may not have
         return
     try:
         address = ipaddress.ip_address(url.hostname)
         network = f"{address}/{address.max_prefixlen}"
     except ValueError:
-        network = "0.0.0.0/0"
+        network = EVERYWHERE
     yield {"to": [{"ipBlock": {"cidr": network}}], "ports": [port]}
 
 
-def _opening(opening: Egress) -> Value:
-    to = _namespace(opening.namespace) if opening.namespace is not None else {"ipBlock": {"cidr": opening.cidr}}
+def opened_by(opening: Egress) -> Value:
+    """What an opening of a spec lets through."""
+    to = namespace(opening.namespace) if opening.namespace is not None else {"ipBlock": {"cidr": opening.cidr}}
     ports = [{"port": port, "protocol": "TCP"} for port in opening.ports]
     return {"to": [to], **({"ports": ports} if ports else {})}
 
 
-def _namespace(name: str) -> dict[str, Value]:
+def namespace(name: str) -> dict[str, Value]:
+    """A namespace of the cluster, as a peer of a policy."""
     return {"namespaceSelector": {"matchLabels": {_NAME: name}}}
 
 
-def _environment(catalog: Catalog) -> dict[str, Value]:
-    """The namespaces of the environment; where the platform keeps them, Trueup's label may be missing, and all are meant."""
+def environment(catalog: Catalog) -> dict[str, Value]:
+    """A selector of the environment's namespaces; where the platform keeps them, Trueup's label may be missing, and all are meant."""
     if not naming.cluster(catalog).namespaces.manage:
         return {}
     return {"matchLabels": {naming.ENVIRONMENT: catalog.environment}}
 
 
-def budget(document: Document) -> tuple[str, dict[str, Value]]:
+def budget(selector: dict[str, str]) -> tuple[str, dict[str, Value]]:
     """The PodDisruptionBudget: one replica at a time leaves a drained node, and a broken one holds up no drain."""
-    pods = {"matchLabels": naming.selector(document)}
+    pods = {"matchLabels": selector}
     spec = {"maxUnavailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow", "selector": pods}
     return tokens.DISRUPTION_BUDGET, {"spec": spec}

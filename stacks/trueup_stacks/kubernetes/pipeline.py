@@ -1,4 +1,4 @@
-"""A `Pipeline` whose steps are commands, on the runners `jobs` and `argo` (`workflows`).
+"""A `Pipeline` whose steps are commands, on the runners `jobs`, `argo` (`workflows`) and `ray`.
 
 On `jobs` it becomes a CronJob for each schedule, or a suspended one that runs are made from. A run is one pod: the steps are its
 containers, one after the other (all but the last as init containers), and hand files over through a volume. The time that all steps may
@@ -15,7 +15,7 @@ from trueup_specs.core.envelope import Document, seconds
 from trueup_specs.kinds.pipeline.spec import PipelineSpec, Schedule
 from trueup_stacks.core.resources import Resource, Value
 from trueup_stacks.core.targets import Catalog, Compiled, Refusal
-from trueup_stacks.kubernetes import foundation, naming, secrets, tokens, workflows
+from trueup_stacks.kubernetes import foundation, naming, ray, secrets, tokens, workflows
 from trueup_stacks.kubernetes.pipeline_steps import FINAL, ROOM, SUFFIX, container, ordered, secrets_of, text
 from trueup_stacks.kubernetes.pods import pull_secrets
 from trueup_stacks.kubernetes.pods import security as pod_security
@@ -24,27 +24,23 @@ _LONGEST = 52 - len(SUFFIX) - 3
 """The name of a CronJob or a CronWorkflow has 52 characters; what it makes gets the time of its run at the end."""
 _NEVER = Schedule(cron="0 0 1 1 *")
 _HISTORY = 3
+_MADE = {"argo": workflows.objects, "ray": ray.objects}
+"""What makes the objects of a pipeline, by the runner, where it is not `jobs`."""
 _REPORT = "/dev/termination-log"
 """Where a step reports its metrics: what stands there is in the pod's status once the step ended."""
 
 
 def elsewhere(document: Document, catalog: Catalog) -> str:
     """Why a pipeline becomes nothing here, as a clause."""
-    if foundation.runs_pipelines(catalog) or catalog.settings.runner.type == "ray":
-        return ""  # `ray` is refused
-    return f"models are trained elsewhere, since the runner of environment {catalog.environment!r} is neither `jobs` nor `argo`"
+    if foundation.runs_pipelines(catalog):
+        return ""
+    return f"models are trained elsewhere, since the runner of environment {catalog.environment!r} is `local`"
 
 
 def refuse_pipeline(document: Document, catalog: Catalog) -> Iterable[Refusal]:
     """What a pod cannot run."""
     spec, runner = document.spec, catalog.settings.runner.type
     assert isinstance(spec, PipelineSpec)
-    if runner == "ray":
-        yield Refusal(
-            "Environment.spec.runner.type",
-            f"the runner of environment {catalog.environment!r} is `ray`, and nothing makes a RayJob of a pipeline yet",
-            f"Write `runner: {{type: jobs}}` or `runner: {{type: argo}}` in Environment/{catalog.environment}.",
-        )
     if not foundation.runs_pipelines(catalog):
         return
     yield from secrets.refuse(catalog, secrets_of(spec).values(), "spec.steps[].env")
@@ -61,7 +57,9 @@ def refuse_pipeline(document: Document, catalog: Catalog) -> Iterable[Refusal]:
                 f"the output {deep[0]!r} of the step {step.name!r} lies in a folder that nobody makes",
                 "Write a plain file name.",
             )
-    if len(document.key.name) > _LONGEST:
+    if runner == "ray":
+        yield from ray.refuse(document, spec, catalog)
+    elif len(document.key.name) > _LONGEST:
         yield Refusal(
             "metadata.name",
             f"a CronJob's name leaves {_LONGEST} characters for it",
@@ -80,8 +78,8 @@ def emit_pipeline(document: Document, catalog: Catalog, compiled: Compiled) -> I
     before = [_resource(document, catalog, tokens.SERVICE_ACCOUNT, {"automountServiceAccountToken": False})]
     before += [_resource(document, catalog, *made) for made in secrets.stored(catalog, secrets_of(spec))]
     yield from before
-    if catalog.settings.runner.type == "argo":
-        for token, properties, end in workflows.objects(document, spec, catalog):
+    if (objects := _MADE.get(catalog.settings.runner.type)) is not None:
+        for token, properties, end in objects(document, spec, catalog):
             made = _resource(document, catalog, token, properties, tuple(before), end)
             before += [made] if token == tokens.WORKFLOW_TEMPLATE else []
             yield made

@@ -1,4 +1,4 @@
-"""The steps of a `Pipeline` as containers: their commands, variables, files and rights. Called by `pipeline` (jobs) and `workflows` (argo).
+"""The steps of a `Pipeline` as containers: their commands, variables, files and rights. For `pipeline`, `workflows` and `ray`.
 
 They get what the local runner gives a command: `PARAM_…`, `TRUEUP_INPUT_…`, `TRUEUP_OUTPUT_…`, `TRUEUP_METRICS`, and a HOME to write in.
 """
@@ -17,6 +17,7 @@ from trueup_specs.kinds.pipeline import ports
 from trueup_specs.kinds.pipeline.spec import PipelineSpec, Step
 from trueup_stacks.core.resources import Value
 from trueup_stacks.core.targets import Catalog
+from trueup_stacks.kubernetes import registry_address
 from trueup_stacks.kubernetes.containers import resources, security
 
 SUFFIX = "-pipeline"
@@ -37,20 +38,13 @@ def container(
 
     `params` has what stands for each parameter: its text, or the runner's placeholder; `report` is the file of the metrics.
     """
-    assert step.run is not None
-    command = (
-        ["sh", "-e", "-c", _shell(step.run)] if isinstance(step.run, str) else [_filled(x, params) for x in step.run]
-    )
-    asked = resources(step.resources)
-    for amounts in asked.values():
-        amounts["ephemeral-storage"] = ROOM
     return {
         "name": step.name,
         "image": spec.image,
         "imagePullPolicy": "Always",
-        "command": [literal(part) for part in command],
-        "env": list(_variables(step, document, spec, params, report, catalog)),
-        "resources": asked,
+        "command": [literal(part) for part in command(step, params)],
+        "env": [_variable(step, document, *v) for v in variables(step, spec, params, report, catalog).items()],
+        "resources": with_room(resources(step.resources)),
         "securityContext": security(),
         "volumeMounts": [
             {"name": "tmp", "mountPath": "/tmp", "subPath": step.name},
@@ -61,6 +55,17 @@ def container(
             ),
         ],
     }
+
+
+def with_room(asked: dict[str, Any]) -> dict[str, Any]:
+    """Requests and limits with room for the files of a step."""
+    return {kind: {**amounts, "ephemeral-storage": ROOM} for kind, amounts in asked.items()}
+
+
+def command(step: Step, params: Mapping[str, str]) -> list[str]:
+    """What a step runs; a shell's text reads parameters as variables, so that it never takes them for code."""
+    assert step.run is not None
+    return ["sh", "-e", "-c", _shell(step.run)] if isinstance(step.run, str) else [_filled(x, params) for x in step.run]
 
 
 def literal(text: str) -> str:
@@ -89,7 +94,7 @@ def ordered(spec: PipelineSpec) -> list[Step]:
 def secrets_of(spec: PipelineSpec) -> dict[str, SecretKeyRef]:
     """The secrets that steps see, by their key in the Secret that goes with the pipeline."""
     return {
-        _secret_key(step, name): value
+        secret_key(step, name): value
         for step in spec.steps
         for name, value in step.env.items()
         if isinstance(value, SecretKeyRef)
@@ -110,38 +115,42 @@ def texts(step: Step) -> Iterator[str]:
         yield EXPRESSION.sub("", given)
 
 
-def _variables(
-    step: Step, document: Document, spec: PipelineSpec, params: Mapping[str, str], report: str, catalog: Catalog
-) -> Iterator[Value]:
+def variables(
+    step: Step, spec: PipelineSpec, params: Mapping[str, str], report: str, catalog: Catalog
+) -> dict[str, EnvValue]:
+    """The environment of a step."""
     outputs = {s.name: {o: f"{WORK}/{s.name}/{given.path or o}" for o, given in s.outputs.items()} for s in spec.steps}
     found: dict[str, EnvValue] = {"HOME": "/tmp", "TRUEUP_STEP": step.name, "TRUEUP_METRICS": report}
     if catalog.settings.registry.tracking_uri is not None:
-        found["MLFLOW_TRACKING_URI"] = catalog.settings.registry.tracking_uri
-    found |= {_variable("PARAM", name): value for name, value in params.items()}
+        found["MLFLOW_TRACKING_URI"] = registry_address.tracking_uri(catalog)
+    found |= {_named("PARAM", name): value for name, value in params.items()}
     for name, source in step.inputs.items():
         producer, _, output = source.partition(".")
-        found[_variable("TRUEUP_INPUT", name)] = outputs[producer].get(output, f"{WORK}/{producer}/{output}")
-    found |= {_variable("TRUEUP_OUTPUT", name): path for name, path in outputs[step.name].items()}
+        found[_named("TRUEUP_INPUT", name)] = outputs[producer].get(output, f"{WORK}/{producer}/{output}")
+    found |= {_named("TRUEUP_OUTPUT", name): path for name, path in outputs[step.name].items()}
     found |= step.env
-    for name, value in found.items():
-        if isinstance(value, SecretKeyRef):
-            reference = {"name": document.key.name + SUFFIX, "key": _secret_key(step, name)}
-            yield {"name": name, "valueFrom": {"secretKeyRef": reference}}
-        else:
-            yield {"name": name, "value": literal(_filled(value, params))}
+    return {name: value if isinstance(value, SecretKeyRef) else _filled(value, params) for name, value in found.items()}
 
 
-def _secret_key(step: Step, name: str) -> str:
+def _variable(step: Step, document: Document, name: str, value: EnvValue) -> Value:
+    if isinstance(value, SecretKeyRef):
+        reference = {"name": document.key.name + SUFFIX, "key": secret_key(step, name)}
+        return {"name": name, "valueFrom": {"secretKeyRef": reference}}
+    return {"name": name, "value": literal(value)}
+
+
+def secret_key(step: Step, name: str) -> str:
+    """The key of a variable in the Secret that goes with the pipeline."""
     return f"{step.name}.{name}"
 
 
-def _variable(prefix: str, name: str) -> str:
+def _named(prefix: str, name: str) -> str:
     return f"{prefix}_{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}"
 
 
 def _shell(command: str) -> str:
     """Expressions as variables, which a shell never reads as code."""
-    return EXPRESSION.sub(lambda found: "${" + _variable("PARAM", found[1]) + "}", command)
+    return EXPRESSION.sub(lambda found: "${" + _named("PARAM", found[1]) + "}", command)
 
 
 def _filled(text: str, params: Mapping[str, str]) -> str:

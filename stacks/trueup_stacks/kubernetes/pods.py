@@ -13,7 +13,8 @@ from trueup_stacks.kubernetes.containers import container
 
 _USER = 65532
 """Above 10000, so that no user of the node has it; the `nonroot` of the distroless images."""
-_SCRATCH = "8Gi"
+SCRATCH = "8Gi"
+"""What a server may write, all of it below `/tmp`."""
 _SPREAD = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
 
 
@@ -29,10 +30,9 @@ def pod_template(document: Document, model: Document, version: int, catalog: Cat
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": math.ceil(grace),
         "securityContext": security(),
-        "affinity": {"podAntiAffinity": _apart(document)},
-        "topologySpreadConstraints": [_spread(document, where) for where in _SPREAD],
+        **spread(naming.selector(document)),
         "containers": [container(document, model, version, catalog)],
-        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": _SCRATCH}}],
+        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": SCRATCH}}],
     }
     if predictor.priority_class is not None:
         pod["priorityClassName"] = predictor.priority_class
@@ -61,17 +61,20 @@ def pull_secrets(catalog: Catalog) -> list[Value]:
     return [{"name": secret.name} for secret in naming.cluster(catalog).image_pull_secrets]
 
 
-def _spread(document: Document, where: str) -> dict[str, Value]:
-    """Replicas over zones and nodes, as far as there is room."""
+def spread(selector: dict[str, str]) -> dict[str, Value]:
+    """The fields of a pod that put replicas into different zones and on different nodes, as far as there is room.
+
+    Two on one node are the last choice, also where replicas of different versions stand beside each other.
+    """
+    pods = {"labelSelector": {"matchLabels": selector}}
+    term = {**pods, "topologyKey": "kubernetes.io/hostname"}
     return {
-        "maxSkew": 1,
-        "topologyKey": where,
-        "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": naming.selector(document)},
+        "affinity": {
+            "podAntiAffinity": {
+                "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": term}]
+            }
+        },
+        "topologySpreadConstraints": [
+            {"maxSkew": 1, "topologyKey": where, "whenUnsatisfiable": "ScheduleAnyway", **pods} for where in _SPREAD
+        ],
     }
-
-
-def _apart(document: Document) -> dict[str, Value]:
-    """Two replicas on one node are the last choice, also where replicas of different versions stand beside each other."""
-    term = {"labelSelector": {"matchLabels": naming.selector(document)}, "topologyKey": "kubernetes.io/hostname"}
-    return {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": term}]}

@@ -27,11 +27,13 @@ _SLOW = "5m"
 def groups(
     slo: Slo, document: Document, labels: Mapping[str, str], fill: Fill
 ) -> Iterator[tuple[str, str, list[dict[str, Value]]]]:
-    """The groups of rules: the end of each name, its interval where it has one of its own, and the rules."""
+    """The groups of rules: the end of each name, its interval where it has one of its own, and the rules.
+
+    Alerts stand behind the series that they compare: groups are evaluated in no order, and would compare those of an interval ago.
+    """
     own = {"slo": slo.name, "monitor": labels["monitor"], "namespace": labels["namespace"]}
-    yield f"slo-{slo.name}", "", list(_series(slo, own, fill))
+    yield f"slo-{slo.name}", "", [*_series(slo, own, fill), *_alerts(slo, document, own, labels)]
     yield f"slo-{slo.name}-period", _SLOW, list(_period(slo, own))
-    yield f"slo-{slo.name}-alerts", "", list(_alerts(slo, document, own, labels))
 
 
 def _series(slo: Slo, own: Mapping[str, str], fill: Fill) -> Iterator[dict[str, Value]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from trueup_specs.core.envelope import Document, seconds
@@ -56,8 +56,17 @@ def emit_endpoint(document: Document, catalog: Catalog, compiled: Compiled) -> I
             "labels": dict(document.metadata.labels),
         },
         document.key,
-        options=naming.options(document, catalog, "serving", tokens.SERVICE),
+        tuple(r.address for r in _needed(document, catalog, compiled)),
+        naming.options(document, catalog, "serving", tokens.SERVICE),
     )
+
+
+def _needed(document: Document, catalog: Catalog, compiled: Compiled) -> Iterator[Resource]:
+    """What servers ask once they start: a model that reads features does not load where its service is not there."""
+    spec = document.spec
+    assert isinstance(spec, EndpointSpec)
+    if spec.features:
+        yield compiled.find(catalog.bound(document, "FeatureService", spec.features).key, tokens.FEATURE_SERVICE)
 
 
 def served_version(document: Document, catalog: Catalog, compiled: Compiled) -> Output | int | None:

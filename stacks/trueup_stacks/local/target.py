@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trueup_stacks.core.environments import without_cluster
 from trueup_stacks.core.targets import KindSupport, Target, Unhonoured, nothing
 from trueup_stacks.local import data, model, serving, training
 
@@ -15,6 +16,13 @@ _FOLDER = "a folder of this machine has no such setting"
 LOCAL = Target(
     "local",
     {
+        "Environment": without_cluster(
+            "one machine keeps no containers, and has a registry and a feature store without servers",
+            (
+                *("spec.target", "spec.registry.trackingUri", "spec.featureStore.offline", "spec.featureStore.online"),
+                *("spec.runner.type", "spec.runner.concurrency", "spec.runner.applyWait", "spec.allowedEstimators"),
+            ),
+        ),
         "ObjectStore": KindSupport(
             data.emit_bucket,
             (
@@ -50,7 +58,7 @@ LOCAL = Target(
             (
                 Unhonoured(
                     "spec.source",
-                    "nothing registers a model trained elsewhere yet: register it in MLflow as `NAMESPACE.NAME`, and pin `version` instead",
+                    "nothing registers models trained elsewhere: register it in MLflow as `NAMESPACE.NAME`, and pin `version` instead",
                 ),
             ),
             # A gate names the model that it decides about, and that is what counts.
@@ -85,6 +93,9 @@ LOCAL = Target(
             tuple(Unhonoured(f"spec.listeners[].{name}", _PLAIN_HTTP) for name in ("protocol", "hostname", "tls")),
             no_resource=("spec.description",),
         ),
+    },
+    lacks={
+        "BackupPolicy": "Velero, which makes the backups, runs on a Kubernetes cluster; back up the files of this machine as all of it"
     },
 )
 """Kinds in the order of compilation."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from trueup import waiting
 from trueup.apply.application import Outcome, Work, run
 from trueup.apply.locks import LockedError
 from trueup.apply.outcome import Event, StackResult, StepResult
@@ -131,9 +134,10 @@ def test_a_stack_that_someone_else_works_on_is_told_from_one_that_failed() -> No
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
     """Ctrl-C does what it does in a terminal, also where the tests run in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before, hook = signal.signal(signal.SIGINT, signal.default_int_handler), sys.unraisablehook
     yield
     signal.signal(signal.SIGINT, before)
+    sys.unraisablehook = hook
 
 
 def test_ctrl_c_lets_what_has_begun_end_and_records_it(ctrl_c: None) -> None:
@@ -150,6 +154,31 @@ def test_ctrl_c_lets_what_has_begun_end_and_records_it(ctrl_c: None) -> None:
     assert recorded == [(DATA, True)]
     assert any("Ctrl-C again" in text for text in said)
     assert [b.stack for b in done.blocked] == [MODEL, SERVING]
+
+
+def test_ctrl_c_while_a_result_is_recorded_tells_what_still_runs(ctrl_c: None) -> None:
+    driver = Told({})
+
+    def recorded(_stack: Stack, _result: StackResult) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    work = Work(STACKS, ((DATA,), (MODEL,), (SERVING,)), frozenset(STACKS), known=BEFORE)
+    with pytest.raises(KeyboardInterrupt):
+        run(work, driver, lambda _s: "", lambda _e: None, recorded)
+    assert driver.interrupted.is_set()
+    assert driver.tried == [DATA]
+
+
+def test_ctrl_c_that_was_lost_before_anything_began_begins_nothing(ctrl_c: None) -> None:
+    waiting.listen()
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    driver = Told({})
+    work = Work(STACKS, ((DATA,), (MODEL,), (SERVING,)), frozenset(STACKS), known=BEFORE)
+    with pytest.raises(KeyboardInterrupt):
+        run(work, driver, lambda _s: "", lambda _e: None, lambda _s, _r: None)
+    waiting.answer()
+    assert driver.tried == [] and driver.interrupted.is_set()
 
 
 def test_everything_is_tried_in_order_where_nothing_fails() -> None:

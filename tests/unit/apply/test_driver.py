@@ -245,3 +245,21 @@ def test_the_providers_are_held_to_the_cluster_that_is_named(
     assert driver.preview(stack_of(thing("first", 1)), {}, frozenset(), none).ok
     assert driver.up(stack_of(thing("first", 1)), {}, none).ok
     assert seen == [("prod-eu", '["123456789012"]')] * 2
+
+
+def test_what_is_forgotten_goes_from_the_state_alone_and_what_named_it_stays(
+    driver: Any, home: Path, thing: Any
+) -> None:
+    lost = thing("lost", 1, type="trueup:test:Keyed", options=Options(protect=True), key="lost")
+    stays = thing("stays", lost.output("shout"), after=(lost,))
+    first = driver.up(stack_of(lost, stays), {}, none)
+    assert first.ok, first.error
+    before = things(home)
+    said: list[Any] = []
+    result = driver.forget(STACK, "trueup:test:Keyed", said.append)
+    assert result.ok and actions(result) == {"lost": "give-up"} and set(result.ids) == {stays.address}
+    assert [e.action for e in said if e.address == lost.address] == ["give-up"]
+    assert things(home) == before, "the real things are as they were"
+    again = driver.up(stack_of(thing("stays", "1!")), {}, none)
+    assert again.ok and not again.changed, "the state is whole, and nothing else is lost"
+    assert not driver.forget(STACK, "trueup:test:Keyed").changed

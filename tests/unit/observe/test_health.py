@@ -109,6 +109,16 @@ def test_a_deployment(live: Any, word: str, reason: str) -> None:
             Health(PROGRESSING, "Pending: not yet"),
         ),
         (thing("InferenceService", {"observedGeneration": 1}), Health(PROGRESSING, "the change was not looked at yet")),
+        (thing("ScaledObject", {}), Health(PROGRESSING, "its controller has not looked at it yet")),
+        (
+            thing("InferenceService", {"deploymentMode": "Standard"}),
+            Health(PROGRESSING, "its controller has not looked at it yet"),
+        ),
+        (thing("RayJob", {"jobDeploymentStatus": "Suspended"}), Health()),
+        (
+            thing("RayJob", {"jobDeploymentStatus": "ValidationFailed", "reason": "Invalid", "message": "no image"}),
+            Health(DEGRADED, "Invalid: no image"),
+        ),
         (thing("ConfigMap", None), Health()),
         (
             thing("ConfigMap", None, deletionTimestamp="2026-01-01T00:00:00Z"),

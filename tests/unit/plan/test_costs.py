@@ -52,7 +52,7 @@ def deployment(
 
 
 def of(*things: Any, before: Any = (), replaced: Any = None, prices: Prices | None = PRICES) -> Cost:
-    return costs.cost(prices, "prod", before, before if replaced is None else replaced, things)
+    return costs.cost(prices, before, before if replaced is None else replaced, things)
 
 
 def test_replicas_times_requests_before_and_after() -> None:
@@ -115,7 +115,7 @@ def test_what_is_not_replaced_is_there_before_and_after() -> None:
 
 def test_without_prices_nothing_is_known_and_why_is_said() -> None:
     found = of(deployment("risk", 1), prices=None)
-    assert found.unknown == "prod declares no `spec.prices`." and found.after == 0
+    assert found.unknown == "the environment declares no `spec.prices`" and found.after == 0
 
 
 def test_a_price_that_is_asked_for_and_not_declared_makes_all_of_it_unknown() -> None:

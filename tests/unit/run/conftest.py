@@ -62,7 +62,7 @@ def run(home: Path, request_of: Callable[..., RunRequest]) -> Callable[..., RunS
     return done
 
 
-RUNNERS = ["local", pytest.param("jobs", marks=pytest.mark.slow), pytest.param("argo", marks=pytest.mark.slow)]
+RUNNERS = ["local", *(pytest.param(name, marks=pytest.mark.slow) for name in ("jobs", "argo", "ray"))]
 
 
 @pytest.fixture(scope="session")
@@ -101,6 +101,27 @@ def argo(cluster: Cluster, node: Kubelet) -> Iterator[Bench]:
     node.put("argoexec", building.WORKFLOWS.binary("argoexec"))
     with controllers.workflows(cluster, node.namespace("runs-argo")) as namespace:
         yield OnCluster(cluster, node, "argo", namespace)
+
+
+@pytest.fixture(scope="session")
+def ray(cluster: Cluster, node: Kubelet) -> Iterator[Bench]:
+    """The runner `ray`, with the operator of KubeRay and Ray itself."""
+    from trueup_test_runners import RAY, OnCluster
+
+    import ray_itself
+    from cluster import controllers, kubelet_containers
+
+    if "TRUEUP_SOAK" not in os.environ:
+        pytest.skip("KubeRay takes minutes to build, and Ray a gigabyte: `make soak` does it")
+    if not kubelet_containers.namespaces():
+        pytest.skip("Ray's pods need a root and a process namespace of their own, and so root")
+    if not cluster.install_crds("kuberay"):
+        pytest.skip("the CustomResourceDefinitions are not there")
+    for name, program in ray_itself.programs(RAY).items():
+        node.put(name, program)
+    namespace = node.namespace("runs-ray")
+    with controllers.kuberay(cluster, namespace, node.names):
+        yield OnCluster(cluster, node, "ray", namespace)
 
 
 @pytest.fixture(params=RUNNERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from trueup.run import local, processes, requests
@@ -106,3 +108,12 @@ def test_a_cancelled_run_ends_and_can_go_on(home: Path, three: tuple[RunRequest,
     local.submit(home, request)
     assert local.wait(home, request.fingerprint, 30).outcome == "succeeded"
     assert marks(*left) == [1, 2, 1]
+
+
+def test_a_clock_that_is_set_anew_takes_no_runner_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = processes.identity(os.getpid())
+    linux = pytest.importorskip("psutil._pslinux", reason="elsewhere psutil keeps no time of the boot")
+    # As a process that began after the clock was set reads it.
+    monkeypatch.setattr(linux, "BOOT_TIME", psutil.boot_time() + 60)
+    assert processes.alive(recorded)
+    assert not processes.alive(dataclasses.replace(recorded, started="1"))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import Future
 
@@ -40,3 +42,46 @@ def test_a_signal_that_another_thread_gets_is_seen_while_the_main_thread_waits(a
     assert waiting.first_ended([asked, Future()]) == {asked}
     assert asked.result() == "signal"
     other.join()
+
+
+@pytest.fixture
+def counted() -> Iterator[None]:
+    """Ctrl-C is counted, as in a command."""
+    before, hook = signal.signal(signal.SIGINT, signal.default_int_handler), sys.unraisablehook
+    waiting.listen()
+    yield
+    waiting.answer()
+    signal.signal(signal.SIGINT, before)
+    sys.unraisablehook = hook
+
+
+class Thing:
+    """Somebody has a weak reference to it."""
+
+
+def test_ctrl_c_that_was_lost_on_its_way_is_raised_by_who_waits_until_it_is_answered(
+    counted: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiting.require_none()
+    thing = Thing()
+    kept = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+    del thing  # the callback is called, and Python ignores what it raises
+    assert kept() is None and capsys.readouterr().err == ""
+    going: Future[str] = Future()
+    with pytest.raises(KeyboardInterrupt):
+        waiting.first_ended([going])
+    with pytest.raises(KeyboardInterrupt):
+        waiting.require_none()
+    waiting.answer()
+    waiting.require_none()
+    going.set_result("it ends")
+    assert waiting.first_ended([going]) == {going}
+
+
+def test_who_handles_ctrl_c_themselves_keeps_it() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        waiting.listen()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -17,6 +17,7 @@ from trueup.run import runners
 from trueup.run.argo import Argo
 from trueup.run.jobs import Jobs
 from trueup.run.parsing import parse
+from trueup.run.rayjobs import RayJobs
 from trueup.run.runners import Local, Place, Runner
 from trueup.run.states import RunStatus
 from trueup_specs.core.envelope import Document, Metadata, Source
@@ -27,6 +28,7 @@ from trueup_stacks.core.targets import Facts
 from trueup_stacks.kubernetes import tokens
 
 IMAGE = f"example.com/steps@sha256:{'0' * 64}"
+RAY = "2.60.0"
 Spec = Mapping[str, Any]
 
 
@@ -56,9 +58,14 @@ def ran(bench: Bench, spec: Spec, secrets: Mapping[str, str] | None = None, seco
     """Runs a pipeline to its end."""
     runner = bench.runner(spec, secrets or {})
     begun = runner.submit()
-    status = runners.wait(runner, begun.fingerprint, seconds, look=0.1)
+    status = waited(bench, runner, begun.fingerprint, seconds)
     assert status is not None and status.finished, f"In {seconds:g} s the run did not end: {status}"
     return Ran(status, printed(runner, begun.fingerprint))
+
+
+def waited(bench: Bench, runner: Runner, run: str, seconds: float) -> RunStatus | None:
+    """How a run ended; each run of Ray begins with half a minute in which its cluster comes up."""
+    return runners.wait(runner, run, seconds + (240 if bench.name == "ray" else 0), look=0.1)
 
 
 def printed(runner: Runner, run: str) -> dict[str, list[str]]:
@@ -99,7 +106,7 @@ def _plain(value: Any, secrets: Mapping[str, str]) -> Any:
 
 @dataclass
 class OnCluster:
-    """The runners `jobs` and `argo`: what the target makes of the pipeline is applied as it is, and runs on the test kubelet's node."""
+    """The runners of clusters: what the target makes of the pipeline is applied as it is, and runs on the test kubelet's node."""
 
     cluster: Cluster
     kubelet: Kubelet
@@ -121,7 +128,7 @@ class OnCluster:
             )
         api = connect(self.cluster.kubeconfig, None)
         place = Place(api, self.namespace, f"{pipeline}-pipeline", f"{self.namespace}/{pipeline}", ClusterError)
-        return Jobs(place) if self.name == "jobs" else Argo(place)
+        return {"jobs": Jobs, "argo": Argo, "ray": RayJobs}[self.name](place)
 
 
 def compiled(specs: Mapping[str, Spec], runner: str, namespace: str) -> Compilation:
@@ -129,8 +136,8 @@ def compiled(specs: Mapping[str, Spec], runner: str, namespace: str) -> Compilat
     written = {
         Key("Environment", "", "prod"): {
             "target": "kubernetes",
-            "runner": {"type": runner},
-            "cluster": {"components": ["argo-workflows"], "namespaces": {"manage": False}},
+            "runner": {"type": runner, "ray": {"version": RAY}},
+            "cluster": {"components": ["argo-workflows", "kuberay"], "namespaces": {"manage": False}},
             "secretStores": [{"name": "vault", "type": "env"}],
         },
         **{Key("Pipeline", namespace, name): {"image": IMAGE, **spec} for name, spec in specs.items()},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -14,6 +15,9 @@ import pandas as pd
 import pytest
 
 from trueup.provider.component import Context
+
+sys.path.insert(0, str(Path(__file__).parent))
+from trueup_test_containers import Contained
 
 CREDIT = Path(__file__).parents[3] / "examples" / "quickstart" / "data" / "credit.csv"
 COLUMNS = ["seniority", "time", "age", "home", "amount"]
@@ -152,3 +156,17 @@ def rows() -> dict[str, Any]:
             {"name": "amount", "datatype": "INT64", "shape": [2], "data": [800, 2000]},
         ]
     }
+
+
+@pytest.fixture
+def contained(tmp_path: Path) -> Iterator[Callable[..., Contained]]:
+    """Runs containers as processes, until the test ends."""
+    begun: list[Contained] = []
+
+    def begin(made: Any, *given: Any) -> Contained:
+        begun.append(Contained(made, tmp_path, *given))
+        return begun[-1]
+
+    yield begin
+    for process in begun:
+        process.clear()

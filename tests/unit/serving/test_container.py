@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from trueup_test_containers import Contained
 
 from trueup.compile.compilation import compile_catalog
 from trueup.resolve.catalog import resolve
-from trueup.serving import ports
 from trueup_specs.core.envelope import Document, Metadata, Source
 from trueup_specs.core.references import Key
 from trueup_specs.kinds import KINDS
@@ -51,68 +45,19 @@ def container(uri: str, predictor: dict[str, Any], logging: str = "none") -> Any
     return encode(deployment.properties["spec"]["template"]["spec"]["containers"][0])
 
 
-class Pod:
-    """A container's command as a process: its own port, a home of its own."""
-
-    def __init__(self, made: Any, folder: Path) -> None:
-        self.made, self.port = made, ports.free()
-        args = [
-            a.replace(f"--http_port={made['ports'][0]['containerPort']}", f"--http_port={self.port}")
-            for a in made["args"]
-        ]
-        command = [sys.executable, *made["command"][1:], *args]
-        given = {e["name"]: e["value"] for e in made["env"]}
-        environment = {**os.environ, **given, "HOME": str(folder), "TMPDIR": str(folder)}
-        self.log = folder / "log"
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
-
-    def probe(self, name: str) -> int:
-        """The status of one of the container's own probes; 0 while nobody listens."""
-        path = self.made[name]["httpGet"]["path"]
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=2) as answer:
-                return int(answer.status)
-        except urllib.error.HTTPError as error:
-            return error.code
-        except OSError:
-            return 0
-
-    def started(self) -> None:
-        """Waits as long as the startup probe would."""
-        given = self.made["startupProbe"]
-        end = time.monotonic() + given["periodSeconds"] * given["failureThreshold"]
-        while self.probe("startupProbe") != 200:
-            assert self.process.poll() is None and time.monotonic() < end, self.log.read_text()
-            time.sleep(0.2)
-
-    def ask(self, **other: Any) -> Any:
-        inputs = [
-            {"name": k, "shape": [1], "datatype": "BYTES" if isinstance(v, str) else "FP64", "data": [v]}
-            for k, v in {**ROW, **other}.items()
-        ]
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/v2/models/risk/infer",
-            json.dumps({"inputs": inputs}).encode(),
-            {"content-type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Any]:
-    pods: list[Pod] = []
-
-    def begin(made: Any) -> Pod:
-        pods.append(Pod(made, tmp_path))
-        return pods[-1]
-
-    yield begin
-    for pod in pods:
-        if pod.process.poll() is None:
-            pod.process.kill()
-        pod.process.wait()
+def inferred(pod: Contained, **other: Any) -> Any:
+    """What the server answers to a row."""
+    inputs = [
+        {"name": k, "shape": [1], "datatype": "BYTES" if isinstance(v, str) else "FP64", "data": [v]}
+        for k, v in {**ROW, **other}.items()
+    ]
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{pod.port}/v2/models/risk/infer",
+        json.dumps({"inputs": inputs}).encode(),
+        {"content-type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
 
 
 @pytest.fixture
@@ -122,7 +67,7 @@ def uri(home: Path) -> str:
     return tracking.tracking_uri(home, "home:registry")
 
 
-def scraped(pod: Pod) -> dict[str, list[tuple[dict[str, str], float]]]:
+def scraped(pod: Contained) -> dict[str, list[tuple[dict[str, str], float]]]:
     """What Prometheus would read: the samples by their names."""
     from prometheus_client.parser import text_string_to_metric_families
 
@@ -150,40 +95,44 @@ def same_as_the_catalogue(found: dict[str, list[tuple[dict[str, str], float]]]) 
 @pytest.mark.capability("model-development/containerization", by="trueup.serving.listening:server")
 @pytest.mark.capability("model-development/real-time-monitoring", by="trueup.serving.counting:Requests.count")
 def test_the_manifests_command_answers_its_probes_and_requests_counts_them_and_ends_when_told(
-    uri: str, start: Any
+    uri: str, contained: Any
 ) -> None:
-    pod = start(container(uri, {"terminationGracePeriod": "5s"}, logging="metadata"))
+    pod = contained(container(uri, {"terminationGracePeriod": "5s"}, logging="metadata"))
     pod.started()
-    assert pod.probe("readinessProbe") == pod.probe("livenessProbe") == 200
-    answer = pod.ask()
+    assert pod.probe("readiness") == pod.probe("liveness") == 200
+    answer = inferred(pod)
     assert answer["model_version"] == "1" and answer["outputs"][0]["data"][0] in ("good", "bad")
     with pytest.raises(urllib.error.HTTPError, match="400"):
-        pod.ask(amount="much")
+        inferred(pod, amount="much")
     found = scraped(pod)
     same_as_the_catalogue(found)
     counted = {(s["model_name"], s["model_version"], s["outcome"]): n for s, n in found[metrics.REQUESTS]}
     assert counted == {("risk", "1", o): n for o, n in {"ok": 1, "invalid": 1, "timeout": 0, "error": 0}.items()}
-    pod.process.send_signal(signal.SIGTERM)
-    assert pod.process.wait(timeout=15) == 0
+    assert pod.end(15) == 0
     logged = [json.loads(line) for line in pod.log.read_text().splitlines() if line.startswith("{")]
     assert [line["version"] for line in logged] == [1]
 
 
 @pytest.mark.slow
-def test_several_workers_share_the_port_and_end_together(uri: str, start: Any) -> None:
-    pod = start(container(uri, {"workers": 2}))
+def test_several_workers_share_the_port_count_as_one_and_end_together(uri: str, contained: Any) -> None:
+    pod = contained(container(uri, {"workers": 2}))
     pod.started()
-    assert pod.ask()["model_name"] == "risk"
-    pod.process.send_signal(signal.SIGTERM)
-    assert pod.process.wait(timeout=20) == 0
+    for _ in range(7):
+        assert inferred(pod)["model_name"] == "risk"
+    for _ in range(4):  # each scrape reaches either of them
+        found = scraped(pod)
+        assert {s["outcome"]: n for s, n in found[metrics.REQUESTS]}["ok"] == 7
+        assert [n for _, n in found[f"{metrics.PREDICT}_count"]] == [7]
+    same_as_the_catalogue(found)
+    assert pod.end(20) == 0
 
 
 @pytest.mark.slow
-def test_a_version_that_is_not_there_ends_the_container_with_the_reason(uri: str, start: Any) -> None:
+def test_a_version_that_is_not_there_ends_the_container_with_the_reason(uri: str, contained: Any) -> None:
     made = container(uri, {})
     made["env"] = [
         {**e, "value": e["value"].replace("/1", "/99")} if e["name"] == "MODEL_URI" else e for e in made["env"]
     ]
-    pod = start(made)
+    pod = contained(made)
     assert pod.process.wait(timeout=60) != 0
     assert "The model models:/credit.risk/99 cannot be downloaded" in pod.log.read_text()

@@ -20,7 +20,7 @@ def found(target: str, kind: str) -> Resource:
     return next(r for r in compiled(target).resources() if r.address.type.endswith(f":{kind}"))
 
 
-@pytest.mark.parametrize("target", ["kubernetes", "monitoring", "mesh", "aws"])
+@pytest.mark.parametrize("target", ["kubernetes", "monitoring", "mesh", "registry", "registry-plain", "aws"])
 def test_every_property_is_one_of_the_sdk(target: str) -> None:
     resources = [r for r in compiled(target).resources() if not is_native(r.address.type) and not is_custom(r)]
     assert len(resources) >= 9

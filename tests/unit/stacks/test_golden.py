@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-
 import pytest
-from trueup_test_scenes import FOLDER, TARGETS, compiled, scenes
+from trueup_test_scenes import TARGETS, assert_agreed, compiled, scenes
 
 from trueup.compile.compilation import compile_catalog
 from trueup_stacks.core.resources import encode
 from trueup_stacks.targets import TARGETS as KNOWN
 
 
-@pytest.mark.parametrize("target", (*TARGETS, "monitoring", "mesh"))
+@pytest.mark.parametrize("target", (*TARGETS, "backups", "monitoring", "mesh", "registry", "registry-plain"))
 def test_the_resources_are_the_agreed_ones(target: str) -> None:
     made = [
         {
@@ -30,16 +27,13 @@ def test_the_resources_are_the_agreed_ones(target: str) -> None:
         }
         for r in compiled(target).resources()
     ]
-    path = FOLDER / "golden" / f"{target}.json"
-    text = json.dumps(made, indent=1, ensure_ascii=False) + "\n"
-    if os.environ.get("TRUEUP_UPDATE_GOLDEN"):
-        path.write_text(text, encoding="utf-8")
-    assert json.loads(path.read_text(encoding="utf-8")) == json.loads(text)
+    assert_agreed(target, made)
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_kind_of_a_target_that_emits_is_in_its_scene(target: str) -> None:
     origins = {r.origin.kind for given in scenes(target) for r in compile_catalog(given).resources()}
     silent = {"DataSource", "QualityGate"} | ({"Pipeline"} if target == "local" else set())
+    silent |= {"Environment"} if target != "kubernetes" else set()
     expected = {k for k, support in KNOWN[target].kinds.items() if not support.elsewhere} - silent
     assert origins == expected

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
 from typing import Any
 
 import pytest
-from trueup_test_changes import proofs
-from trueup_test_scenes import FOLDER, catalog, compiled, scene
+from trueup_test_changes import honoured_fields
+from trueup_test_scenes import assert_agreed, catalog, compiled, scene
 
 from trueup.compile.compilation import Compilation, compile_catalog
 from trueup_specs.core.references import Key
 from trueup_specs.kinds import KINDS
-from trueup_stacks import matrix
 from trueup_stacks.core.resources import encode
-from trueup_stacks.kubernetes.target import KUBERNETES
 from trueup_stacks.kubernetes.workflows_conditions import NotInArgo, expression
 
 SCENE = "kubernetes-argo"
@@ -50,24 +46,14 @@ def test_the_manifests_are_the_agreed_ones() -> None:
         for r in compiled(SCENE).resources()
         if r.origin.kind == "Pipeline" or r.address.name == "trueup-executor"
     ]
-    path = FOLDER / "golden" / f"{SCENE}.json"
-    text = json.dumps(made, indent=1, ensure_ascii=False) + "\n"
-    if os.environ.get("TRUEUP_UPDATE_GOLDEN"):
-        path.write_text(text, encoding="utf-8")
-    assert json.loads(path.read_text(encoding="utf-8")) == json.loads(text)
+    assert_agreed(SCENE, made)
 
 
 def test_every_field_of_a_pipeline_changes_something_or_is_said_not_to() -> None:
     assert compiled(SCENE).diagnostics == ()
-    support, proved = KUBERNETES.kinds["Pipeline"], proofs([scene(SCENE)], "Pipeline")
-    refused_here = {u.path for u in support.unhonoured if not u.reason.startswith("with the runner `jobs`")}
-    fields = [
-        p
-        for p in matrix.fields(KINDS["Pipeline"].spec)
-        if not any(matrix.covers(declared, p) for declared in (*refused_here, *support.no_resource))
-    ]
-    assert len(fields) == 23
-    assert [p for p in fields if not any(read and matrix.covers(p, q) for q, read in proved.items())] == []
+    honoured, changing = honoured_fields(scene(SCENE), "Pipeline")
+    assert len(honoured) == 23
+    assert honoured - changing == set()
 
 
 def test_argo_must_be_installed() -> None:
@@ -96,12 +82,6 @@ def test_what_argo_cannot_do_is_refused(spec: dict[str, Any], field: str, why: s
 def test_a_built_in_step_is_not_honoured() -> None:
     made = compiled_of({"steps": [{"name": "load", "uses": "load"}]})
     assert [d.code for d in made.diagnostics] == ["TRU2002"] and "spec.steps[].uses" in made.diagnostics[0].summary
-
-
-def test_the_runner_ray_is_refused() -> None:
-    (said,) = compiled_of({"steps": [ONE]}, runner="ray").diagnostics
-    assert said.severity.value == "error"
-    assert "`ray`" in said.summary and "RayJob" in said.summary and "jobs" in said.fix
 
 
 @pytest.mark.parametrize("runner", ["ray", "argo", "jobs"])

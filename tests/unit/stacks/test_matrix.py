@@ -20,8 +20,9 @@ from trueup_stacks.targets import TARGETS as KNOWN
 
 @functools.cache
 def proved_fields(target: str, kind: str) -> dict[str, bool]:
-    """Asked by two tests, and dear."""
-    return proofs(scenes(target), kind)
+    """Asked by two tests, and dear. What pipelines do on Ray is proved in `test_kubernetes_ray`, what their clusters are like here too."""
+    ray = [scene("kubernetes-ray")] if (target, kind) == ("kubernetes", "Environment") else []
+    return proofs([*scenes(target), *ray], kind)
 
 
 CASES = [(t, k) for t in TARGETS for k, support in KNOWN[t].kinds.items() if not support.elsewhere]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import graphlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pulumi
@@ -37,6 +37,16 @@ class Seen(pulumi.runtime.Mocks):
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
         return {}
+
+
+@pytest.fixture(autouse=True)
+def loop() -> Iterator[None]:
+    """Pulumi's SDK takes the loop of its thread, which another test's `asyncio.run` has put away."""
+    made = asyncio.new_event_loop()
+    asyncio.set_event_loop(made)
+    yield
+    asyncio.set_event_loop(None)
+    made.close()
 
 
 def test_each_resource_comes_after_what_it_needs() -> None:

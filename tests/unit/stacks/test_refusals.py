@@ -84,15 +84,15 @@ def test_a_bucket_without_a_region_is_refused() -> None:
 
 
 def test_a_kind_that_the_target_lacks_is_an_error_and_one_used_elsewhere_a_note() -> None:
-    made = endpoint(
-        {"image": IMAGE},
-        **{"ObjectStore/churn/door": {}, "DataSource/churn/files": {"file": {"url": "a.csv", "format": "csv"}}},
-    )
-    said = {d.code: d for d in made.diagnostics}
-    assert said["TRU2004"].severity is Severity.ERROR
-    assert "the target 'kubernetes' does not support the kind ObjectStore yet" in said["TRU2004"].summary
-    assert said["TRU2007"].severity is Severity.NOTE
-    assert "1 document of kind DataSource become" in said["TRU2007"].summary
+    written = {"Environment/prod": {"target": "aws"}, "Entity/churn/customer": {"joinKey": "id"}}
+    [lacking] = compile_catalog(catalog({Key.parse(k): v for k, v in written.items()})).diagnostics
+    assert (lacking.code, lacking.severity) == ("TRU2004", Severity.ERROR)
+    assert "the target 'aws' does not support the kind Entity yet" in lacking.summary
+    sources = {"DataSource/churn/files": {"file": {"url": "a.csv", "format": "csv"}}, "ObjectStore/churn/door": {}}
+    notes = [d for d in endpoint({"image": IMAGE}, **sources).diagnostics if d.code == "TRU2007"]
+    assert [d.severity for d in notes] == [Severity.NOTE, Severity.NOTE]
+    assert "1 document of kind ObjectStore become" in notes[0].summary
+    assert "1 document of kind DataSource become" in notes[1].summary
 
 
 def test_an_unknown_target_names_the_known_ones() -> None:

@@ -12,6 +12,9 @@ from trueup_test_scenes import with_spec
 
 from trueup.compile.compilation import compile_catalog
 from trueup.resolve.catalog import Catalog
+from trueup_specs.kinds import KINDS
+from trueup_stacks import matrix
+from trueup_stacks.targets import TARGETS
 
 Change = tuple[str, BaseModel]
 """A dotted field, and the model with another value there."""
@@ -89,3 +92,15 @@ def proofs(scenes: Iterable[Catalog], kind: str) -> dict[str, bool]:
                 if not found.get(path):
                     found[path] = digests(with_spec(given, document.key, changed)) != before
     return found
+
+
+def honoured_fields(given: Catalog, kind: str, *refused: str) -> tuple[set[str], set[str]]:
+    """The fields of a kind that its target is said to honour in this scene, and those of them whose change changes something.
+
+    `refused` begins the fields that a refusal is about.
+    """
+    support, proved = TARGETS[given.settings.target].kinds[kind], proofs([given], kind)
+    declared = (*(u.path for u in support.unhonoured if u.where(given)), *support.no_resource)
+    fields = (p for p in matrix.fields(KINDS[kind].spec) if not p.startswith(refused))
+    honoured = {p for p in fields if not any(matrix.covers(d, p) for d in declared)}
+    return honoured, {p for p in honoured if any(read and matrix.covers(p, q) for q, read in proved.items())}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -14,10 +17,11 @@ from trueup_specs.core.envelope import Document, Metadata, Source, SpecModel
 from trueup_specs.core.references import Key
 from trueup_specs.kinds import KINDS
 from trueup_stacks.core.targets import Facts, SourceFact
+from trueup_stacks.kubernetes import tokens
 
 FOLDER = Path(__file__).parent
 TARGETS = ("local", "kubernetes", "aws")
-SCENES = {"clusters": "kubernetes", "mesh": "kubernetes", "monitoring": "kubernetes"}
+SCENES = dict.fromkeys(("backups", "clusters", "mesh", "monitoring", "registry", "registry-plain"), "kubernetes")
 """Further scenes, each with its target."""
 
 
@@ -71,3 +75,23 @@ def with_spec(given: Catalog, key: Key, spec: SpecModel) -> Catalog:
 
 def compiled(name: str) -> Compilation:
     return compile_catalog(scene(name))
+
+
+def assert_agreed(name: str, made: list[dict[str, Any]]) -> None:
+    """What was made is what was agreed on (`golden`); `TRUEUP_UPDATE_GOLDEN=1` writes it anew."""
+    path = FOLDER / "golden" / f"{name}.json"
+    text = json.dumps(made, indent=1, ensure_ascii=False) + "\n"
+    if os.environ.get("TRUEUP_UPDATE_GOLDEN"):
+        path.write_text(text, encoding="utf-8")
+    assert json.loads(path.read_text(encoding="utf-8")) == json.loads(text)
+
+
+def manifests(written: Mapping[str, object]) -> list[dict[str, Any]]:
+    """What specs, by `Kind/name`, become on Kubernetes, as `trueup render` writes it; what is no Kubernetes object is left out."""
+    compilation = compile_catalog(catalog({Key.parse(k): v for k, v in written.items()}))
+    assert compilation.diagnostics == ()
+    found = [r for r in compilation.resources() if r.address.type.startswith("kubernetes:")]
+    return [
+        {"apiVersion": tokens.api_version(r.address.type), "kind": tokens.kind(r.address.type), **r.properties}
+        for r in found
+    ]

@@ -220,6 +220,7 @@ def test_a_kill_while_registering_never_makes_a_second_version(home: Path, done:
     assert runner is not None
     assert until(lambda: len(versions(home)) == before + 1, 120), "no version came"
     os.kill(runner.pid, signal.SIGKILL)
+    assert until(lambda: not processes.alive(runner)), "a run is attached to as long as its runner lives"
     state = folders.run_folder(home, "killed") / "state.json"
     raw = json.loads(state.read_text())
     for step in raw["steps"]:

@@ -148,13 +148,13 @@ def test_what_policies_and_errors_block_is_said_first() -> None:
 
 
 def test_several_environments_are_named_where_they_differ() -> None:
-    cheap = replace(EVIDENCE, cost=Cost(unknown="dev declares no `spec.prices`."))
+    cheap = replace(EVIDENCE, cost=Cost(unknown="the environment declares no `spec.prices`"))
     dev = replace(PROD, plan=replace(PROD.plan, environment="dev", steps=STEPS[:2], evidence=cheap))
     body = body_of(replace(REVIEW, environments=(dev, PROD)))
     assert "- **Where**: `dev`: 2 to update, 1 training run; `prod`: 1 to delete" in body
     assert "**data is lost**: deletes `Dataset/credit/clicks` (`prod`)" in body
     assert "- **Runs**: `dev`, `prod`: `Model/credit/risk`, about 3 min" in body
-    assert "- **Cost**: `dev`: not known: dev declares no `spec.prices`." in body.replace("\\", "")
+    assert "- **Cost**: `dev`: not known: the environment declares no `spec.prices`" in body.replace("\\", "")
     assert "`prod`: 120 → 180 EUR a month, 60 more, 420 with every autoscaler at its maximum" in body
     assert "Not in the cost: 1 resource" in body and "how many nodes there are" in body
 

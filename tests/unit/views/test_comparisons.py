@@ -44,6 +44,20 @@ def test_each_object_has_a_sign_and_each_field_what_is_live_and_what_the_specs_s
     )
 
 
+def test_of_several_clusters_each_object_says_which_it_is_on_also_where_its_stack_does_not() -> None:
+    paris = Address(StackId("prod", "churn", "serving", "paris"), "kubernetes:core/v1:Service", "old")
+    alias = Address(StackId("prod", "churn", "model"), "trueup:registry:Alias", "churn")
+    found = (*FOUND[:1], Difference(paris, "", DELETE), Difference(alias, "", CREATE))
+    clusters = {"": "frankfurt", "paris": "paris"}
+    lines = [line for line in comparisons.text("prod", found, clusters).splitlines() if line[0] in "~-+"]
+    assert [line.partition("  ")[2] for line in lines] == [
+        "kubernetes:apps/v1:Deployment churn on frankfurt  (Endpoint/churn/churn)",
+        "kubernetes:core/v1:Service old on paris: no document says it any more",
+        "trueup:registry:Alias churn: is not there",
+    ]
+    assert [o["cluster"] for o in comparisons.as_json("prod", found, clusters)["objects"]] == ["frankfurt", "paris", ""]
+
+
 def test_nothing_is_said_as_such() -> None:
     assert comparisons.text("prod", FOUND[-1:]) == "Nothing differs: of 1 object of prod, 1 is as the specs say.\n"
 

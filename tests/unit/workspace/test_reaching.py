@@ -2,90 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import socket
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
+from trueup_test_clusters import FRANKFURT, VIRGINIA, Api, Somewhere
 
-from trueup.apply.pulumi import DriverError, Surroundings
+from trueup.apply.pulumi import DriverError, StackSettings
 from trueup.plan.recorded import Recorded, RecordedResource, RecordedStack
 from trueup.resolve.catalog import Catalog
 from trueup.workspace import drivers
-from trueup.workspace.opening import Workspace, WorkspaceError
+from trueup.workspace.opening import WorkspaceError
 from trueup.workspace.reaching import reach
 from trueup_specs.core.references import Key
 from trueup_specs.kinds.environment.spec import EnvironmentSpec
 from trueup_stacks.core.resources import Address, Resource, Stack, StackId
-
-FRANKFURT, VIRGINIA = (StackId("prod", "churn", "serving", end) for end in ("", "virginia"))
-
-
-class _Api(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b'{"gitVersion": "v1.36.0"}')
-
-    def log_message(self, *_arguments: Any) -> None:
-        pass
-
-
-@dataclass
-class Somewhere:
-    """The folder of a workspace, and the port of an API server."""
-
-    folder: Path
-    port: int = 0
-
-    def kubeconfig(self, name: str, port: int) -> None:
-        server = {"server": f"http://127.0.0.1:{port}"}
-        found = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": name, "cluster": server}],
-            "users": [{"name": name, "user": {}}],
-            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
-            "current-context": name,
-        }
-        (self.folder / f"{name}.json").write_text(json.dumps(found))
-
-    def settings(self, **virginia: Any) -> EnvironmentSpec:
-        members = [
-            {"name": "frankfurt", "kubeconfig": "frankfurt.json", "context": "frankfurt", "movedFrom": "cluster"},
-            {"name": "virginia", "kubeconfig": "virginia.json", "context": "virginia", **virginia},
-        ]
-        return EnvironmentSpec.model_validate({"target": "kubernetes", "clusters": members})
-
-    @property
-    def workspace(self) -> Workspace:
-        return cast(Workspace, self)
-
-
-@pytest.fixture
-def dead() -> Iterator[int]:
-    """A port that nobody listens on."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield taken.getsockname()[1]
-
-
-@pytest.fixture
-def place(tmp_path: Path, dead: int) -> Iterator[Somewhere]:
-    """Frankfurt answers, and virginia is away."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Api)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    found = Somewhere(tmp_path, server.server_address[1])
-    found.kubeconfig("frankfurt", found.port)
-    found.kubeconfig("virginia", dead)
-    yield found
-    server.shutdown()
-    server.server_close()
 
 
 def service(stack: StackId, type: str = "kubernetes:core/v1:Service") -> Stack:
@@ -142,9 +72,42 @@ def test_an_environment_of_one_cluster_asks_nobody(tmp_path: Path) -> None:
 
 def test_each_stack_is_worked_on_with_the_kubeconfig_and_the_context_of_its_cluster(tmp_path: Path) -> None:
     catalog = Catalog("shop", "prod", Somewhere(tmp_path).settings(), {})
-    assert drivers._around(catalog, VIRGINIA, tmp_path) == Surroundings(
+    assert drivers._around(catalog, VIRGINIA, tmp_path) == StackSettings(
         {"KUBECONFIG": str(tmp_path / "virginia.json")}, {"kubernetes:context": "virginia"}
     )
     assert drivers._around(catalog, FRANKFURT, tmp_path).configuration == {"kubernetes:context": "frankfurt"}
     with pytest.raises(DriverError, match=r"the cluster 'paris', which Environment/prod does not name"):
         drivers._around(catalog, StackId("prod", "churn", "serving", "paris"), tmp_path)
+
+
+LOST = {"drain": True, "lost": True}
+
+
+def test_a_lost_cluster_that_is_silent_holds_up_nothing_and_what_it_had_is_given_up(place: Somewhere) -> None:
+    found = reach(place.workspace, place.settings(**LOST))
+    assert set(found.there) == {""} and found.away == {} and found.lost == {"virginia"}
+    other = StackId("test", "churn", "serving", "virginia")
+    things = {id: Address(id, "kubernetes:core/v1:Service", "churn") for id in (VIRGINIA, FRANKFURT, other)}
+    recorded = Recorded(
+        {id: RecordedStack(id, resources={a: RecordedResource(a, "", "", "", {})}) for id, a in things.items()}
+    )
+    assert found.skipped([Stack(VIRGINIA, ())], recorded) == {}
+    assert found.given_up(recorded, "prod") == {VIRGINIA: {things[VIRGINIA]}}, "another environment's is not its own"
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_a_cluster_that_is_said_to_be_lost_and_answers_is_refused(
+    place: Somewhere, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    place.kubeconfig("virginia", place.port)
+    monkeypatch.setattr(Api, "status", status)
+    with pytest.raises(
+        WorkspaceError, match=r"The cluster 'virginia' is said to be lost, and it answers.*`drain: true`"
+    ):
+        reach(place.workspace, place.settings(**LOST))
+
+
+def test_a_lost_cluster_that_cannot_be_asked_is_refused_too(place: Somewhere) -> None:
+    (place.folder / "virginia.json").unlink()
+    with pytest.raises(WorkspaceError, match=r"virginia.json cannot be used"):
+        reach(place.workspace, place.settings(**LOST))

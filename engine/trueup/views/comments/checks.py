@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from trueup.forge.values import Annotation, State
-from trueup.plan.values import Danger, Plan, SpecChange, Step
+from trueup.plan.values import Action, Danger, Plan, SpecChange, Step
 from trueup.views.comments import headlines, risks
 from trueup.views.comments.escaping import plain
 from trueup.views.comments.results import SAID, Result
@@ -16,6 +16,7 @@ from trueup_specs.core.diagnostics import Diagnostic, Severity
 LONGEST = 140
 """GitHub's limit for the text of a status, in characters."""
 _TITLE = 120
+_VERBS = {Danger.DELETE: "deletes", Danger.REPLACE: "replaces", Danger.MAYBE_REPLACE: "may replace"}
 _LEVELS = {Severity.ERROR: "failure", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 
 
@@ -95,11 +96,7 @@ def _danger(plan: Plan, step: Step) -> str:
 
 
 def _consequence(plan: Plan, step: Step) -> str:
-    verb = {
-        Danger.DELETE: "deletes",
-        Danger.REPLACE: "replaces",
-        Danger.MAYBE_REPLACE: "may replace",
-    }[step.danger]
+    verb = "gives up" if step.action is Action.GIVE_UP else _VERBS[step.danger]
     lost = " It holds data, which is lost." if step.holds_data and step.danger is not Danger.MAYBE_REPLACE else ""
     paths = ", ".join(c.path for c in step.changes if c.path)
     why = f" Because of: {paths}." if paths else f" Because: {step.reason}." if step.reason else ""

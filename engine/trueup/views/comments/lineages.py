@@ -40,7 +40,7 @@ def marked(environment: EnvironmentPlan) -> dict[Key, str]:
     for text in environment.plan.evidence.downstream:
         found.setdefault(text, "reached")
     for step in environment.plan.steps:
-        gone = step.action in (Action.DELETE, Action.FORGET)
+        gone = step.action in (Action.DELETE, Action.FORGET, Action.GIVE_UP)
         found.setdefault(step.origin, "removed" if gone else "changed" if step.direct else "reached")
     return {Key.parse(text): mark for text, mark in found.items() if text.count("/") in (1, 2)}
 

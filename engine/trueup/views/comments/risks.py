@@ -18,9 +18,11 @@ WORDS = {
     Action.REPLACE: "replace",
     Action.DELETE: "delete",
     Action.FORGET: "forget",
+    Action.GIVE_UP: "give up",
     Action.MOVE: "rename",
 }
 _ORDER = (
+    Action.GIVE_UP,
     Action.DELETE,
     Action.REPLACE,
     Action.FORGET,
@@ -30,6 +32,7 @@ _ORDER = (
     Action.MOVE,
 )
 WORDS_OF_HAZARDS = {
+    Action.GIVE_UP: "gives up, with the cluster that it stood on,",
     Action.DELETE: "deletes",
     Action.REPLACE: "replaces",
     Action.FORGET: "forgets, and keeps in reality,",

@@ -1,14 +1,16 @@
-"""Rules of an endpoint's placement (TRU1760, TRU1761): that it agrees with itself, and with the clusters of each environment."""
+"""Rules of an endpoint's placement (TRU1760 to TRU1763): that it agrees with itself, with the clusters of each environment, and its shares
+with the replicas."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import reduce
 from typing import Any
 
 from trueup_specs.core.envelope import Document
 from trueup_specs.core.patches import merge
-from trueup_specs.core.placement import Placement, unmet
-from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, derived, examples
+from trueup_specs.core.placement import unmet, unshared
+from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, derived, examples, repeated
 from trueup_specs.kinds.endpoint.spec import EndpointSpec
 from trueup_specs.kinds.environment.clusters import MemberCluster
 from trueup_specs.kinds.environment.extension import settings
@@ -21,7 +23,7 @@ _ENVIRONMENT = """
       target: kubernetes
       clusters:
         - {name: frankfurt, context: eu, region: eu-central-1, provider: aws}
-        - {name: virginia, context: us, region: us-east-1, provider: aws}
+        - {name: virginia, context: us, region: us-east-1, provider: aws, whenUnreachable: skip}
     """
 _MODEL = """
     kind: Model
@@ -110,14 +112,135 @@ class PlacementUnmet(SpecRule[EndpointSpec]):
     def find(self, spec: EndpointSpec, document: Document, index: Index) -> Iterator[Finding]:
         if spec.placement is None:
             return
-        for environment in _judged(document, spec.placement, index):
-            members = derived(index, _members).get(environment, ())
-            for found in unmet(spec.placement, members) if members else ():
+        for environment, members in _judged(document, spec, index):
+            for found in unmet(spec.placement, members):
                 yield Finding(
                     ("spec", "placement", *found.path),
                     f"It cannot be placed in environment {environment!r}: {found.summary}.",
                     fix=found.fix,
                 )
+
+
+class SharesUnmet(SpecRule[EndpointSpec]):
+    """The weights of a placement must name the clusters that it stands on, and give each at least one replica."""
+
+    code = "TRU1762"
+    about = ("spec.placement",)
+    reason = "A cluster that has no replica answers nothing, and who sends requests there does not know."
+    good = examples(
+        """
+        kind: Endpoint
+        metadata: {name: churn}
+        spec:
+          model: {name: churn}
+          predictor: {minReplicas: 6}
+          placement: {replicaWeights: {frankfurt: 2, virginia: 1}}
+        """,
+        _MODEL,
+        _ENVIRONMENT,
+    )
+    bad = examples(
+        """
+        kind: Endpoint
+        metadata: {name: churn}
+        spec:
+          model: {name: churn}
+          predictor: {minReplicas: 3}
+          placement: {replicaWeights: {frankfurt: 9, virginia: 1}}
+        #                                            ^
+        """,
+        _MODEL,
+        _ENVIRONMENT,
+    )
+
+    def find(self, spec: EndpointSpec, document: Document, index: Index) -> Iterator[Finding]:
+        placement = spec.placement
+        if placement is None or not placement.replica_weights:
+            return
+        for environment, members in _judged(document, spec, index):
+            for found in unshared(placement, members, spec.predictor.min_replicas):
+                yield Finding(
+                    ("spec", "placement", *found.path),
+                    f"Its replicas cannot be shared out in environment {environment!r}: {found.summary}.",
+                    at_key=len(found.path) > 1,
+                    fix=found.fix,
+                )
+
+
+class FailoverAlone(SpecRule[EndpointSpec]):
+    """A failover order must have at least two clusters, each once, stand alone, and lead from clusters that may be skipped."""
+
+    code = "TRU1763"
+    about = ("spec.placement",)
+    reason = "It says by itself where the endpoint stands; and where a cluster may not be away, an apply does nothing without it."
+    good = examples(
+        """
+        kind: Endpoint
+        metadata: {name: churn}
+        spec:
+          model: {name: churn}
+          placement: {failoverOrder: [virginia, frankfurt], failback: manual}
+        """,
+        _MODEL,
+        _ENVIRONMENT,
+    )
+    bad = examples(
+        """
+        kind: Endpoint
+        metadata: {name: churn}
+        spec:
+          model: {name: churn}
+          placement: {failoverOrder: [frankfurt, virginia]}
+        #                             ^
+        """,
+        _MODEL,
+        _ENVIRONMENT,
+    )
+
+    def find(self, spec: EndpointSpec, document: Document, index: Index) -> Iterator[Finding]:
+        placement = spec.placement
+        if placement is None:
+            return
+        order, where = placement.failover_order, ("spec", "placement")
+        if not order:
+            if "failback" in placement.model_fields_set:
+                yield Finding(
+                    (*where, "failback"),
+                    "Nothing comes back, since there is no `failoverOrder`.",
+                    at_key=True,
+                    fix="Add a `failoverOrder`, or remove `failback`.",
+                )
+            return
+        if len(order) == 1:
+            yield Finding(
+                (*where, "failoverOrder"),
+                "There is no other cluster to fail over to.",
+                fix="Add one, or write `clusters` instead.",
+            )
+        for position, first, name in repeated(order):
+            yield Finding(
+                (*where, "failoverOrder", position),
+                f"The cluster {name!r} stands in the order twice.",
+                fix="Remove one of them.",
+                related=((None, (*where, "failoverOrder", first), "The first one."),),
+            )
+        for field in sorted(placement.model_fields_set - {"failover_order", "failback"}):
+            name = type(placement).model_fields[field].alias or field
+            yield Finding(
+                (*where, name),
+                f"`failoverOrder` says where it stands, and `{name}` says it too.",
+                at_key=True,
+                fix="Remove one of them.",
+            )
+        for environment, members in _judged(document, spec, index):
+            by_name = {m.name: m for m in members}
+            for position, name in enumerate(order[:-1]):
+                if name in by_name and by_name[name].when_unreachable != "skip" and not by_name[name].drain:
+                    yield Finding(
+                        (*where, "failoverOrder", position),
+                        f"In environment {environment!r} the cluster {name!r} may not be away, so that nothing fails over from it.",
+                        fix=f"Write `whenUnreachable: skip` in the entry of {name!r}.",
+                    )
 
 
 def _members(index: Index) -> Mapping[str, tuple[MemberCluster, ...]]:
@@ -126,39 +249,47 @@ def _members(index: Index) -> Mapping[str, tuple[MemberCluster, ...]]:
     return {name: spec.clusters for name, spec in found.items() if spec is not None and spec.clusters}
 
 
-def _judged(document: Document, placement: Placement, index: Index) -> Iterator[str]:
-    """The environments in which the placement holds as it is.
+def _judged(document: Document, spec: EndpointSpec, index: Index) -> Iterator[tuple[str, tuple[MemberCluster, ...]]]:
+    """The environments of several clusters in which the placement holds as it is, with their clusters.
 
     Overlays are judged as the document that they make (`validate.crossing`): it holds in their environments, and what was written without
     them in the others.
     """
     limits = document.metadata.environments
-    patches = _patches(document, index)
-    patched = {name for name, patch in patches.items() if _applied(placement, patch)}
-    for environment in sorted(derived(index, _members)):
+    shared = spec.placement is not None and bool(spec.placement.replica_weights)
+    written = _read(spec.model_dump(by_alias=True, exclude_unset=True, mode="json"), shared)
+    patches = _patches(document, shared, index)
+    patched = {name for name, found in patches.items() if reduce(merge, found, written) == written}
+    for environment, members in sorted(derived(index, _members).items()):
         if limits is not None and environment not in limits:
             continue
         if environment in patched or not (patched or environment in patches):
-            yield environment
+            yield environment, members
 
 
-def _patches(document: Document, index: Index) -> dict[str, Any]:
-    """What overlays say of the document's placement, by environment."""
-    found: dict[str, Any] = {}
+def _read(said: Mapping[str, Any], shared: bool) -> dict[str, Any]:
+    """Of a spec or a patch what is judged: the placement, and for shares the replicas that are shared out."""
+    predictor = said.get("predictor")
+    replicas = predictor if shared and isinstance(predictor, Mapping) and "minReplicas" in predictor else {}
+    return {
+        **({"placement": said["placement"]} if "placement" in said else {}),
+        **({"predictor": {"minReplicas": replicas["minReplicas"]}} if replicas else {}),
+    }
+
+
+def _patches(document: Document, shared: bool, index: Index) -> dict[str, list[dict[str, Any]]]:
+    """What overlays say of that, by environment."""
+    found: dict[str, list[dict[str, Any]]] = {}
     for overlay in index.of_kind("Overlay"):
         spec = overlay.spec
-        if not isinstance(spec, OverlaySpec) or "placement" not in spec.patch or spec.target.kind != document.key.kind:
+        if not isinstance(spec, OverlaySpec) or spec.target.kind != document.key.kind:
             continue
         namespace = spec.target.namespace or overlay.key.namespace
-        if (namespace, spec.target.name) == (document.key.namespace, document.key.name):
-            found |= dict.fromkeys(spec.environments, spec.patch["placement"])
+        said = _read(spec.patch, shared)
+        if said and (namespace, spec.target.name) == (document.key.namespace, document.key.name):
+            for environment in spec.environments:
+                found.setdefault(environment, []).append(said)
     return found
 
 
-def _applied(placement: Placement, patch: Any) -> bool:
-    """Whether the placement has what a patch would make of it."""
-    written = {"placement": placement.model_dump(by_alias=True, exclude_unset=True, mode="json")}
-    return merge(written, {"placement": patch}) == written
-
-
-RULES: tuple[type[Rule], ...] = (PlacementContradicts, PlacementUnmet)
+RULES: tuple[type[Rule], ...] = (PlacementContradicts, PlacementUnmet, SharesUnmet, FailoverAlone)

@@ -61,7 +61,7 @@ class Predictor(SpecModel):
     image: str | None = None
     """On targets that run containers: the server's image, by digest."""
     workers: int = Field(default=1, ge=1, le=64)
-    """Processes a replica."""
+    """Processes a replica. Whichever of them is asked for metrics tells what all have counted."""
     env: dict[str, EnvValue] = Field(default_factory=dict)
     timeout: Duration = "30s"
     """The longest time a request may take."""

@@ -24,7 +24,8 @@ def meant(key: Key, namespace: str, index: Index) -> str:
     """What to do about a reference to nothing: the sentence names the nearest document, or those there are."""
     known = [written(d.key, namespace) for d in index.of_kind(key.kind)]
     if not known:
-        return f"Add a {key.kind} of that name; the workspace has none yet."
+        article = "an" if key.kind[0] in "AEIOU" else "a"
+        return f"Add {article} {key.kind} of that name; the workspace has none yet."
     elsewhere = sorted(d.key for d in index.of_kind(key.kind) if d.key.name == key.name)
     near = written(elsewhere[0], namespace) if elsewhere else nearest(written(key, namespace), known)
     if near:
@@ -90,6 +91,8 @@ class ReferenceElsewhere(Rule):
             return
         own = document.metadata.environments
         everywhere = own if own is not None else tuple(sorted(d.key.name for d in index.of_kind("Environment")))
+        if document.key.kind == "Environment":
+            everywhere = (document.key.name,)
         for link in references(document):
             if link.key not in limited or link.path[0] == "metadata":
                 continue

@@ -286,6 +286,7 @@ _ORDINARY = (
     "Monitor",
     "AlertRoute",
     "Dashboard",
+    "BackupPolicy",
 )
 
 

@@ -35,7 +35,9 @@ def stores(environment: str, index: Index) -> frozenset[str] | None:
 
 
 def environments_of(document: Document, index: Index) -> Iterable[str]:
-    """The names of the environments that a document exists in."""
+    """The names of the environments that a document exists in; an environment is its own."""
+    if document.key.kind == "Environment":
+        return (document.key.name,)
     if document.metadata.environments is not None:
         return document.metadata.environments
     return sorted(environment.key.name for environment in index.of_kind("Environment"))

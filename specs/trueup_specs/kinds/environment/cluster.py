@@ -39,6 +39,13 @@ class ClusterPrometheus(SpecModel):
     """Where it runs, so that servers let it read their metrics; by default `monitoring`."""
 
 
+class ClusterVelero(SpecModel):
+    """The Velero of the cluster, which makes the backups of BackupPolicies."""
+
+    namespace: Name = "velero"
+    """Where it runs, and reads its Schedules from."""
+
+
 class Mesh(SpecModel):
     """The service mesh of the cluster. Servers are in it and let in only who shows a certificate of it (mutual TLS), so that the gateway,
     and a Prometheus that reads their metrics, have to be in it too."""
@@ -109,6 +116,7 @@ class Cluster(SpecModel):
     gateway: ClusterGateway | None = None
     prometheus: ClusterPrometheus | None = None
     mesh: Mesh | None = None
+    velero: ClusterVelero = Field(default_factory=ClusterVelero)
     namespaces: Namespaces = Field(default_factory=Namespaces)
     image_pull_secrets: Items[PullSecret] = ()
     admission: bool = True

@@ -26,6 +26,16 @@ def clusters(spec: EnvironmentSpec) -> Iterator[tuple[Path, Cluster]]:
         yield ("spec", "clusters", position), member
 
 
+def _openings(spec: EnvironmentSpec) -> Iterator[tuple[Path, tuple[Egress, ...]]]:
+    """Every list of openings that an environment writes down: those of its namespaces, and those of its servers."""
+    for path, cluster in clusters(spec):
+        yield (*path, "namespaces", "egress"), cluster.namespaces.egress
+    if spec.registry.server is not None:
+        yield ("spec", "registry", "server", "egress"), spec.registry.server.egress
+    if spec.feature_store.server is not None:
+        yield ("spec", "featureStore", "server", "egress"), spec.feature_store.server.egress
+
+
 class EgressNowhere(SpecRule[EnvironmentSpec]):
     """An opening of `egress` must have a name of its own, and either a network in CIDR notation or a namespace."""
 
@@ -39,9 +49,7 @@ class EgressNowhere(SpecRule[EnvironmentSpec]):
     )
 
     def find(self, spec: EnvironmentSpec, document: Document, index: Index) -> Iterator[Finding]:
-        for cluster_path, cluster in clusters(spec):
-            openings = cluster.namespaces.egress
-            path: Path = (*cluster_path, "namespaces", "egress")
+        for path, openings in _openings(spec):
             for place, _, name in repeated(o.name for o in openings):
                 yield Finding(
                     (*path, place, "name"), f"Two openings are called {name!r}.", fix="Give each a name of its own."

@@ -1,4 +1,4 @@
-"""Rules of an Environment over several clusters (TRU1142 to TRU1147): one or several, each once, shares that add up."""
+"""Rules of an Environment over several clusters (TRU1142 to TRU1147, TRU1158): one or several, each once, shares that add up."""
 
 from __future__ import annotations
 
@@ -180,6 +180,30 @@ class ClustersElsewhere(SpecRule[EnvironmentSpec]):
             )
 
 
+class LostNotDrained(SpecRule[EnvironmentSpec]):
+    """A cluster that is lost must be drained too."""
+
+    code = "TRU1158"
+    about = ("spec.clusters",)
+    reason = "Two words have to agree before what is recorded of a whole cluster is given up."
+    good = f"""{_HEAD}  clusters:
+    - {{name: frankfurt, context: eu}}
+    - {{name: virginia, context: us, drain: true, lost: true}}"""
+    bad = f"""{_HEAD}  clusters:
+    - {{name: frankfurt, context: eu}}
+    - {{name: virginia, context: us, lost: true}}
+#                                         ^"""
+
+    def find(self, spec: EnvironmentSpec, document: Document, index: Index) -> Iterator[Finding]:
+        for position, member in enumerate(spec.clusters):
+            if member.lost and not member.drain:
+                yield Finding(
+                    ("spec", "clusters", position, "lost"),
+                    f"The cluster {member.name!r} is lost, and something is to stand on it.",
+                    fix="Add `drain: true`, or remove `lost`.",
+                )
+
+
 RULES: tuple[type[Rule], ...] = (
     ClusterAndClusters,
     ClusterTwice,
@@ -187,4 +211,5 @@ RULES: tuple[type[Rule], ...] = (
     MovedTwice,
     AllDrained,
     ClustersElsewhere,
+    LostNotDrained,
 )

@@ -1,4 +1,4 @@
-"""Rules of `kind: Environment` (TRU1100 to TRU1149): what it extends, its platform, its secret stores."""
+"""Rules of `kind: Environment` (TRU1100 to TRU1179): what it extends, its platform, its secret stores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from trueup_specs.core.envelope import Document
 from trueup_specs.core.references import Key
 from trueup_specs.core.rules import Finding, Index, Rule, SpecRule, repeated
 from trueup_specs.kinds.envelope.paths import is_file, outside, suggestion
-from trueup_specs.kinds.environment import applying_rules, cluster_rules, clusters_rules
+from trueup_specs.kinds.environment import (
+    applying_rules,
+    cluster_rules,
+    clusters_rules,
+    feature_server_rules,
+    registry_rules,
+)
 from trueup_specs.kinds.environment.extension import settings
 from trueup_specs.kinds.environment.spec import EnvironmentSpec
 
@@ -383,6 +389,40 @@ class EncryptedFileMissing(SpecRule[EnvironmentSpec]):
             )
 
 
+class RayUnused(SpecRule[EnvironmentSpec]):
+    """`runner.ray` should be given where runs are RayJobs only."""
+
+    code = "TRU1109"
+    severity = Severity.WARNING
+    reason = "Another runner makes no cluster of Ray."
+    good = """
+        kind: Environment
+        metadata: {name: prod}
+        spec:
+          target: kubernetes
+          cluster: {context: prod-eu, components: [kuberay]}
+          runner: {type: ray, ray: {workers: {replicas: 2}}}
+        """
+    bad = """
+        kind: Environment
+        metadata: {name: prod}
+        spec:
+          target: kubernetes
+          cluster: {context: prod-eu}
+          runner: {type: jobs, ray: {workers: {replicas: 2}}}
+        #                           ^
+        """
+
+    def find(self, spec: EnvironmentSpec, document: Document, index: Index) -> Iterator[Finding]:
+        runner = (settings(document.key.name, index) or spec).runner
+        if spec.runner.ray is not None and runner.type != "ray":
+            yield Finding(
+                ("spec", "runner", "ray"),
+                f"It says what a run's cluster of Ray is like, and the runner is `{runner.type}`.",
+                fix="Write `type: ray`, or remove `ray`.",
+            )
+
+
 RULES: tuple[type[Rule], ...] = (
     ExtendsCycle,
     CloudMissing,
@@ -391,6 +431,7 @@ RULES: tuple[type[Rule], ...] = (
     AccountMalformed,
     ZoneElsewhere,
     PrefixMalformed,
+    RayUnused,
     *cluster_rules.RULES,
     *clusters_rules.RULES,
     StoreTwice,
@@ -399,4 +440,6 @@ RULES: tuple[type[Rule], ...] = (
     SecretsInRepository,
     EncryptedFileMissing,
     *applying_rules.RULES,
+    *registry_rules.RULES,
+    *feature_server_rules.RULES,
 )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from trueup_specs.core.envelope import Duration, Items, Name, SpecModel
+from trueup_specs.core.envelope import Duration, Items, Name, Resources, SpecModel
 from trueup_specs.core.references import EnvironmentRef, TeamRef
 from trueup_specs.kinds.environment.cluster import Cluster
 from trueup_specs.kinds.environment.clusters import MemberCluster
+from trueup_specs.kinds.environment.servers import FeatureServer, TrackingServer
 
 
 class Cloud(SpecModel):
@@ -58,13 +59,33 @@ class SecretStore(SpecModel):
     """`external`: how often it is read anew."""
 
 
+class RayWorkers(SpecModel):
+    """The workers beside the head of a run's Ray cluster."""
+
+    replicas: int = Field(ge=1, le=10_000)
+    resources: Resources = Field(default_factory=Resources)
+    """Of each of them."""
+
+
+class RayCluster(SpecModel):
+    """The Ray cluster that each run has for itself, as long as it goes on."""
+
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] | None = None
+    """The version of Ray that is in the pipelines' images. From 2.52.0 on the cluster asks everybody for a token."""
+    workers: RayWorkers | None = None
+    """By default there is the head only, which has the resources of the step that asks for most."""
+
+
 class Runner(SpecModel):
     """What runs pipelines."""
 
     type: Literal["local", "ray", "argo", "jobs"] = "local"
-    """`local`: processes of this machine; `jobs`: CronJobs and Jobs of a cluster; `argo`: its Argo Workflows; `ray`: not yet."""
+    """`local`: processes of this machine; `jobs`: CronJobs and Jobs of a cluster; `argo`: its Argo Workflows; `ray`: RayJobs of KubeRay,
+    each with a Ray cluster of its own, on whose head the steps run one after the other."""
     concurrency: int = Field(default=2, ge=1, le=1024)
     """Steps at once."""
+    ray: RayCluster | None = None
+    """`ray`: what the cluster of a run is like."""
     apply_wait: Duration = "30m"
     """How long an apply waits for a run before it ends as waiting."""
 
@@ -74,6 +95,9 @@ class Registry(SpecModel):
 
     tracking_uri: str | None = None
     """URL of a tracking server; by default a SQLite file and a folder of the workspace."""
+    server: TrackingServer | None = None
+    """A tracking server that the environment keeps on its cluster. Pods there ask it by its name inside the cluster; Trueup itself, and
+    people, by `trackingUri`."""
 
 
 class FeatureStore(SpecModel):
@@ -81,6 +105,8 @@ class FeatureStore(SpecModel):
 
     offline: Literal["file", "duckdb"] = "duckdb"
     online: Literal["sqlite"] = "sqlite"
+    server: FeatureServer | None = None
+    """A feature server that the environment keeps on its cluster, with stores of its own."""
 
 
 class ApprovalRule(SpecModel):

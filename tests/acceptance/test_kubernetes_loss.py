@@ -66,7 +66,7 @@ class Endpoint:
     """What status said of each object since `begin`, each once, in order."""
 
     def apply(self) -> None:
-        """Applies every manifest, and waits for its pods."""
+        """Applies every manifest, and waits for its pods and for their Deployment, which counts them after the kubelets."""
         made = [
             {
                 "apiVersion": tokens.api_version(r.address.type),
@@ -78,6 +78,12 @@ class Endpoint:
         self.cluster.apply(*(m for m in made if m["kind"] == "Namespace"))
         self.cluster.apply(*made)
         self.cluster.until(lambda: len(self.ready()) == REPLICAS, "every replica is ready")
+        self.until_healthy()
+
+    def until_healthy(self) -> None:
+        self.cluster.until(
+            lambda: self.status()[f"Deployment {NAME}"] == ("healthy", ""), "status says that all is well"
+        )
 
     def ready(self) -> list[str]:
         """The node of each pod that is ready and stays."""
@@ -161,7 +167,6 @@ def degraded(said: list[Words]) -> str:
 @pytest.mark.capability("infrastructure/health-monitoring", by="trueup.observe.health:_warned")
 def test_the_replica_of_a_lost_node_moves_and_status_says_why(endpoint: Endpoint) -> None:
     endpoint.apply()
-    assert endpoint.status()[f"Deployment {NAME}"] == ("healthy", "")
     lost = endpoint.ready()[0]
     noticed, recovered = endpoint.recover([lost])
     said = degraded(endpoint.said[f"Deployment {NAME}"])
@@ -175,7 +180,6 @@ def test_the_replica_of_a_lost_node_moves_and_status_says_why(endpoint: Endpoint
 
 
 @pytest.mark.usefixtures("whole")
-@pytest.mark.capability("infrastructure/failover-mechanisms", by="trueup_stacks.kubernetes.pods:_spread")
 def test_the_replicas_of_a_lost_zone_move_to_the_others(endpoint: Endpoint) -> None:
     (deployment,) = (r for r in endpoint.resources if r.address.type == tokens.DEPLOYMENT)
     spread: Any = deployment.properties["spec"]["template"]["spec"]["topologySpreadConstraints"]
@@ -186,11 +190,13 @@ def test_the_replicas_of_a_lost_zone_move_to_the_others(endpoint: Endpoint) -> N
     found = zones(endpoint.ready())
     assert lost not in found and sorted(found.values()) == [1, 2], found
     assert len(set(endpoint.ready())) == REPLICAS, "each on a node of its own"
-    assert degraded(endpoint.said[f"Deployment {NAME}"]) and endpoint.status()[f"Deployment {NAME}"][0] == "healthy"
+    assert degraded(endpoint.said[f"Deployment {NAME}"]), endpoint.said
+    endpoint.until_healthy()
     tell("a zone", noticed, recovered, ONE_BY_ONE)
 
 
 @pytest.mark.usefixtures("whole")
+@pytest.mark.capability("model-development/orchestration", by="trueup_stacks.kubernetes.endpoint:_around")
 def test_an_eviction_too_many_is_refused_and_status_says_what_is_missing(endpoint: Endpoint) -> None:
     endpoint.apply()
     cluster, (first, second, *_) = endpoint.cluster, endpoint.cluster.pods(SPACE)
@@ -210,7 +216,7 @@ def test_an_eviction_too_many_is_refused_and_status_says_what_is_missing(endpoin
     assert endpoint.status()[f"PodDisruptionBudget {NAME}"] == ("healthy", ""), "two of three are what it keeps"
     cluster.kubectl("uncordon", *nodes)
     cluster.until(lambda: len(endpoint.ready()) == REPLICAS, "the third is there")
-    cluster.until(lambda: endpoint.status()[f"Deployment {NAME}"] == ("healthy", ""), "and status says so")
+    endpoint.until_healthy()
 
 
 @pytest.mark.usefixtures("whole")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
+import threading
 
 from trueup import waiting
 from trueup.exits import INTERRUPTED, USAGE
@@ -17,6 +19,29 @@ _READING = frozenset({"validate", "plan", "diff"})
 """Short commands that start nobody else's code. What they import and read they need to their end, so that collecting it, a sixth of a
 plan's time, would free nothing. Pydantic asks every installed distribution for plug-ins before it builds its first model, which takes
 longer than to build it; in these commands none could matter."""
+
+
+def start() -> None:
+    """The console script: `run`, and an end without the interpreter's, which frees each object by itself: where ten thousand files were
+    read, that takes a fifth of the time, and nobody sees its result."""
+    try:
+        run()
+    except SystemExit as ended:
+        if sys.argv[1:2] and sys.argv[1] in _READING and threading.active_count() == 1 and isinstance(ended.code, int):
+            _leave(ended.code)
+        raise
+
+
+def _leave(code: int) -> None:
+    """Ends the process, having done what was asked for its end and written what was printed; returns where that cannot be written, of which
+    the interpreter tells."""
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        return
+    os._exit(code)
 
 
 def run() -> None:

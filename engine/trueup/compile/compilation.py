@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
@@ -86,13 +87,15 @@ def compile_catalog(catalog: Catalog) -> Compilation:
     each = [(view, emitted if view is places.whole else _Emitted(emitted)) for view in places.each]
     diagnostics: list[Diagnostic] = []
     stopped: set[Key] = set()
+    idle: _Idle = {}
     for kind, support in target.kinds.items():
         for document in catalog.of_kind(kind):
             if refusals := places.refusals.get(document.key):
                 diagnostics.extend(refused(document, refusals, catalog))
                 stopped.add(document.key)
         for view, into in [(places.whole, emitted)] if support.once else each:
-            diagnostics.extend(_kind(kind, support, view, into, stopped))
+            diagnostics.extend(_kind(kind, support, view, into, stopped, idle))
+    diagnostics.extend(_nothing(documents, reason, catalog) for reason, documents in idle.items())
     diagnostics.extend(_not_supported(catalog, target))
     diagnostics.extend(_unpromoted(catalog, emitted, stopped))
     stacks = _stacks(list(emitted.all()))
@@ -105,14 +108,17 @@ def compile_catalog(catalog: Catalog) -> Compilation:
     return Compilation(stacks, waves, said)
 
 
-def _kind(kind: str, support: KindSupport, view: View, emitted: _Emitted, stopped: set[Key]) -> Iterator[Diagnostic]:
-    """Emits the documents of a kind for one place, and says what stands against that."""
-    if support.elsewhere and (number := len(tuple(view.of_kind(kind)))):
-        yield _elsewhere(kind, number, support.elsewhere, view)
-    omitted: dict[str, list[Document]] = {}
+_Idle = dict[str, dict[Key, Document]]
+"""Documents that become nothing, by the reason."""
+
+
+def _kind(
+    kind: str, support: KindSupport, view: View, emitted: _Emitted, stopped: set[Key], idle: _Idle
+) -> Iterator[Diagnostic]:
+    """Emits the documents of a kind for one place, and says what stands against that; those that become nothing go to `idle`."""
     for document in view.of_kind(kind):
-        if why := support.omits(document, view):
-            omitted.setdefault(why, []).append(document)
+        if why := support.elsewhere or support.omits(document, view):
+            idle.setdefault(why, {})[document.key] = document
             continue
         yield from unhonoured(document, support, view)
         if refusals := tuple(support.refuse(document, view)):
@@ -120,9 +126,6 @@ def _kind(kind: str, support: KindSupport, view: View, emitted: _Emitted, stoppe
             stopped.add(document.key)
         elif document.key not in stopped:
             emitted.by_document[document.key] = tuple(support.emit(document, view, emitted))
-    for why, documents in omitted.items():
-        single = len(documents) == 1
-        yield _omitted(documents[0], why, view) if single else _elsewhere(kind, len(documents), why, view)
 
 
 def _stacks(resources: list[Resource]) -> dict[StackId, Stack]:
@@ -188,22 +191,15 @@ def _lacking(target: Target, kind: str) -> str:
     return f"does not support the kind {kind}: {why}" if why else f"does not support the kind {kind} yet"
 
 
-def _elsewhere(kind: str, number: int, reason: str, catalog: View) -> Diagnostic:
-    documents = f"{number} document{'s' if number > 1 else ''} of kind {kind}"
+def _nothing(documents: Mapping[Key, Document], reason: str, catalog: View) -> Diagnostic:
+    kinds = ", ".join(f"{number} {kind}" for kind, number in Counter(key.kind for key in documents).items())
+    first, *more = documents.values()
+    who = f"{len(documents)} documents ({kinds}) become" if more else f"{first.key} becomes"
     return Diagnostic(
         "TRU2007",
         Severity.NOTE,
-        f"{documents} become nothing in environment {catalog.environment!r} (target {catalog.settings.target!r}): {reason}.",
-        _environment(catalog),
-    )
-
-
-def _omitted(document: Document, reason: str, catalog: View) -> Diagnostic:
-    return Diagnostic(
-        "TRU2008",
-        Severity.NOTE,
-        f"{document.key} becomes nothing in environment {catalog.environment!r} (target {catalog.settings.target!r}): {reason}.",
-        Location(document.source.file),
+        f"{who} nothing in environment {catalog.environment!r} (target {catalog.settings.target!r}): {reason}.",
+        _environment(catalog) if more else Location(first.source.file),
     )
 
 

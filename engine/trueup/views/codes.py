@@ -61,8 +61,8 @@ OTHERS: Mapping[str, tuple[str, str]] = {
     "TRU2005": ("Stacks must not depend on each other in a circle.", "None of them could be applied first."),
     "TRU2006": ("A document must have what its target needs.", "Nothing could be made of it as it stands."),
     "TRU2007": (
-        "Some kinds become nothing on a target, since they are used in another environment.",
-        "It is not an error: their documents may stay.",
+        "Some documents become nothing in an environment: they are used in another, or its target has nothing that they could become.",
+        "It is not an error: they may stay.",
     ),
     "TRU2008": (
         "A version goes on to the next environment by itself once it has soaked.",

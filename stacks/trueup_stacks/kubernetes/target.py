@@ -19,7 +19,7 @@ from trueup_stacks.kubernetes.pipeline import elsewhere, emit_pipeline, refuse_p
 from trueup_stacks.kubernetes.placement import NO_SHARES, has_share, places
 from trueup_stacks.kubernetes.refusals import refuse_endpoint
 
-_TRAINED_ELSEWHERE = "they are used where models are trained, and this target takes promoted versions only"
+_TRAINED_ELSEWHERE = "this target takes promoted versions only, and such documents are used where models are trained"
 _BUCKETS_ELSEWHERE = "the cloud has the buckets, and an environment whose target is the cloud makes them"
 _NO_FEATURES = "servers on a cluster do not read the feature store"
 _HTTP_ONLY = "the model server answers over HTTP (`v2`) only, so that a GRPCRoute would lead nowhere"

@@ -66,7 +66,7 @@ def test_what_the_cluster_cannot_judge_is_left_out_and_said(change: Any, cluster
     made = compiled({"Policy/p": {**RULE, "match": DEPLOYMENTS, **change}}, **cluster)
     assert found(made, "ValidatingAdmissionPolicy") == {}
     (said,) = made.diagnostics
-    assert said.code == "TRU2008" and reason in said.summary
+    assert said.code == "TRU2007" and reason in said.summary
 
 
 PEOPLE = {

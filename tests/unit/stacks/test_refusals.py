@@ -91,8 +91,18 @@ def test_a_kind_that_the_target_lacks_is_an_error_and_one_used_elsewhere_a_note(
     sources = {"DataSource/churn/files": {"file": {"url": "a.csv", "format": "csv"}}, "ObjectStore/churn/door": {}}
     notes = [d for d in endpoint({"image": IMAGE}, **sources).diagnostics if d.code == "TRU2007"]
     assert [d.severity for d in notes] == [Severity.NOTE, Severity.NOTE]
-    assert "1 document of kind ObjectStore become" in notes[0].summary
-    assert "1 document of kind DataSource become" in notes[1].summary
+    assert notes[0].summary.startswith("ObjectStore/churn/door becomes nothing in environment 'prod'")
+    assert notes[1].summary.startswith("DataSource/churn/files becomes nothing in environment 'prod'")
+
+
+def test_what_becomes_nothing_for_one_reason_is_one_note() -> None:
+    files = {"file": {"url": "a.csv", "format": "csv"}}
+    sources = {"DataSource/churn/a": files, "DataSource/churn/b": files, "Entity/churn/customer": {"joinKey": "id"}}
+    [note] = [d for d in endpoint({"image": IMAGE}, **sources).diagnostics if d.code == "TRU2007"]
+    assert note.summary == (
+        "3 documents (2 DataSource, 1 Entity) become nothing in environment 'prod' (target 'kubernetes'): "
+        "this target takes promoted versions only, and such documents are used where models are trained."
+    )
 
 
 def test_an_unknown_target_names_the_known_ones() -> None:

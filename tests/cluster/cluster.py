@@ -236,7 +236,20 @@ class Cluster:
         token: str = "admin",
         timeout: float = 30,
     ) -> Any:
-        """A request of the API as the administrator; the answer's JSON, or its text. Raises ClusterError and OSError."""
+        """A request of the API as the administrator; the answer's JSON, or its text. Raises ClusterError and OSError.
+
+        A definition that was just accepted or changed has no storage for a moment: the server asks to come again, as clients do.
+        """
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                return self._call(method, path, body, content, token, timeout)
+            except ClusterError as error:
+                if error.code != 429 or "initializing" not in error.text or time.monotonic() > end:
+                    raise
+            time.sleep(0.2)
+
+    def _call(self, method: str, path: str, body: Any, content: str, token: str, timeout: float) -> Any:
         data = None if body is None else json.dumps(body, default=_stamp).encode()
         headers = {"Content-Type": content, "Authorization": f"Bearer {token}", "Accept": "application/json"}
         request = urllib.request.Request(f"{self.url}{path}", data, headers, method=method)

@@ -26,6 +26,7 @@ from typing import Any
 
 from trueup.apply import processes
 from trueup.apply.processes import Identity
+from trueup.kernel import ending
 from trueup_stacks.core.resources import StackId
 
 LEASE_SECONDS = 60.0
@@ -101,10 +102,12 @@ class Lock:
 
     def record_cli(self, pid: int) -> None:
         """Writes down which process the CLI is, so that whoever comes after us can end it. Raises LockedError when the lock is lost."""
+        cli = None
         with contextlib.suppress(ProcessLookupError):
-            self._write(cli=processes.identify(pid))
+            cli = processes.identify(pid)
+            self._write(cli=cli)
         if self.lost:
-            processes.end_operation(self.token, pid)
+            processes.end_operation(self.token, cli)
             raise LockedError(self.lost)
 
     def release(self) -> None:
@@ -127,8 +130,7 @@ class Lock:
                 if time.monotonic() - last > self._lease:
                     self.lost = f"The lock {self._path} could not be renewed for {self._lease:.0f} s: {error.strerror}."
         if self.lost:
-            cli = self._record.cli
-            processes.end_operation(self.token, cli.pid if cli else None)
+            processes.end_operation(self.token, self._record.cli)
 
     def _write(self, cli: Identity | None = None) -> None:
         """Writes our record, renewed; or finds that the lock has another owner."""
@@ -207,8 +209,13 @@ def held(stack: StackId, record: Record) -> str:
 
 
 def _outwait(path: Path, stack: StackId, renew: float) -> None:
-    """A living owner on this machine whose lease has ended may have slept with the machine: it gets a moment to renew."""
+    """An owner on this machine that was just killed gets a moment to be gone.
+
+    A living one whose lease has ended may have slept with the machine, and gets a moment to renew.
+    """
     found = read(path)
+    if found is not None and ending(found.owner.pid):
+        processes.await_end([found.owner])
     if found is None or not found.expired or not found.owner.alive:
         return
     time.sleep(2 * renew)
@@ -233,8 +240,7 @@ def _create(path: Path, record: Record, stack: StackId) -> None:
 def _end(left: Record) -> None:
     """Ends what is left of an operation on this machine, whatever its owner: before its lock is anybody else's."""
     if left.token:
-        session = left.cli.pid if left.cli is not None and left.cli.local else None
-        processes.end_operation(left.token, session)
+        processes.end_operation(left.token, left.cli)
 
 
 @contextmanager

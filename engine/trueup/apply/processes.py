@@ -6,11 +6,12 @@ A process id alone is never trusted: ids are used again.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import psutil
@@ -19,6 +20,10 @@ from trueup.kernel import boot_id, started_at
 
 MARK = "TRUEUP_OPERATION"
 """The variable that holds an operation's token in the environment of the CLI and of what it starts."""
+NAMES = ("pulumi", "setpriv")
+"""How the CLI and its plugins are named, and what becomes the CLI (`command.py`)."""
+END_SECONDS = 5.0
+"""How long killed processes are waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +60,28 @@ def host() -> str:
     return socket.gethostname()
 
 
-def end_operation(token: str, session: int | None) -> tuple[int, ...]:
+def end_operation(token: str, cli: Identity | None) -> tuple[int, ...]:
     """Kills what is left of an operation: the members of its CLI's session that carry its token. Gives their ids.
 
     The CLI runs in a session of its own, which its plugins share. What an apply starts to outlive it (runs, servers) has other
-    sessions and is never touched. Without a recorded session only processes named `pulumi…` count.
+    sessions and is never touched. Without a recorded CLI only processes named as it is count. Waits until all have ended, also a
+    CLI that something else has just killed: what it wrote last is there then.
     """
-    found = list(_members(token, session))
+    found = list(_members(token, cli.pid if cli is not None and cli.local else None))
+    ended = [cli] if cli is not None else []
     for process in found:
-        try:
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            ended.append(identify(process.pid))
             process.send_signal(signal.SIGKILL)
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(found, timeout=5)
+    await_end(ended)
     return tuple(p.pid for p in found)
+
+
+def await_end(ended: Sequence[Identity]) -> None:
+    """Waits until processes that were killed have ended, for some seconds at most."""
+    deadline = time.monotonic() + END_SECONDS
+    while any(p.alive for p in ended) and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def _members(token: str, session: int | None) -> Iterator[psutil.Process]:
@@ -76,7 +89,7 @@ def _members(token: str, session: int | None) -> Iterator[psutil.Process]:
         try:
             if process.pid == os.getpid() or process.environ().get(MARK) != token:
                 continue
-            if os.getsid(process.pid) == session or process.name().startswith("pulumi"):
+            if os.getsid(process.pid) == session or process.name().startswith(NAMES):
                 yield process
         except (psutil.Error, OSError):
             continue

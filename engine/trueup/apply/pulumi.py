@@ -222,7 +222,13 @@ class Driver:
             self._stacks.ensure(stack)
             transcript = Transcript(stack, values.mask, on_event)
             operation = operation.refreshing() if recovered.refresh else operation
-            done = self._operate(operation, transcript, lock)
+            try:
+                done = self._operate(operation, transcript, lock)
+            except recovery.LeftLockedError as late:
+                found = self._release(operation, late.held, lock)
+                on_event(Event(stack, "log", message=found.notes[0]))
+                recovered += found
+                done = self._operate(operation.refreshing(), transcript, lock)
             result = self._result(stack, done, transcript, values, recovered)
         result = replace(result, seconds=time.monotonic() - began)
         on_event(Event(stack, "finished" if result.ok else "failed", message=result.error, seconds=result.seconds))
@@ -238,14 +244,25 @@ class Driver:
         else:
             found += recovery.repair(folder, self.project, stack)
             self._unlock(stack, recovery.locks_in(folder, self.project, stack), lock)
-        state = self._stacks.state(stack)
+        return found + self._settle(operation)
+
+    def _release(self, operation: _Operation, held: list[recovery.Held], lock: Lock) -> Recovered:
+        """Clears a lock that recovery did not see, of a CLI that is gone: it was written last, or by an apply with another home."""
+        self._unlock(operation.stack, held, lock)
+        owners = ", ".join(map(str, held))
+        note = f"Pulumi's own lock of {owners}, which is gone, was cleared, and the state is compared with reality."
+        return Recovered((note,), refresh=True) + self._settle(operation)
+
+    def _settle(self, operation: _Operation) -> Recovered:
+        """Settles what was begun on a stack and never recorded as ended."""
+        state = self._stacks.state(operation.stack)
         if state is None:
-            return found
-        lost = self._lost(stack, state)
+            return Recovered()
+        lost = self._lost(operation.stack, state)
         if not state.pending and not lost:
-            return found
+            return Recovered()
         adopt = _adopting(self.home)
-        return found + recovery.settle(stack, self._stacks, operation.desired, adopt, _identity, lost)
+        return recovery.settle(operation.stack, self._stacks, operation.desired, adopt, _identity, lost)
 
     def _lost(self, stack: StackId, state: checkpoints.Checkpoint) -> list[Creation]:
         """What the native provider began to create and the state does not have; what it has is dropped from the provider's journal."""
@@ -296,8 +313,10 @@ class Driver:
         if lock.lost:
             raise locks.LockedError(lock.lost)
         if done.code != 0 and recovery.busy(done.stderr):
-            recovery.require_stale(operation.stack, recovery.locks_named(done.stderr), None)
-            raise locks.LockedError(f"Stack {operation.stack} is locked in the state backend: {clean(done.stderr)}")
+            held = recovery.locks_named(done.stderr)
+            recovery.require_stale(operation.stack, held, lock.left if lock else None)
+            text = f"Stack {operation.stack} is locked in the state backend: {clean(done.stderr)}"
+            raise recovery.LeftLockedError(text, held) if held else locks.LockedError(text)
         return done
 
     @contextmanager

@@ -21,6 +21,7 @@ import psutil
 
 from trueup.apply import checkpoints, processes
 from trueup.apply.locks import LockedError, Record
+from trueup.kernel import started_at
 from trueup.provider import journal
 from trueup.provider.catalogue import PACKAGE
 from trueup.provider.component import MASK, ComponentError
@@ -80,6 +81,8 @@ class Held:
             return True
         if self.host != processes.host():
             return False
+        if started_at(self.pid) is None:
+            return True
         try:
             return psutil.Process(self.pid).create_time() > self.since.timestamp() + 1
         except psutil.NoSuchProcess:
@@ -87,6 +90,14 @@ class Held:
 
     def __str__(self) -> str:
         return f"{self.user}@{self.host} (process {self.pid}) since {self.since:%Y-%m-%d %H:%M:%S UTC}"
+
+
+class LeftLockedError(LockedError):
+    """A stack is locked in the backend by processes that are known to be gone: `held`."""
+
+    def __init__(self, text: str, held: list[Held]) -> None:
+        super().__init__(text)
+        self.held = held
 
 
 def inherited(left: Record | None) -> Recovered:

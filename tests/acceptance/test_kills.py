@@ -118,5 +118,6 @@ def versions_of(repository: Any) -> list[str]:
     """The run that each registered version was made by: none is there twice."""
     import mlflow
 
-    client = mlflow.MlflowClient(f"sqlite:///{repository.home}/registry/mlflow.db")
+    uri = f"sqlite:///{repository.home}/registry/mlflow.db"
+    client = mlflow.MlflowClient(uri, registry_uri=uri)  # another test of this process may have set one for all
     return [v.tags["trueup.fingerprint"] for v in client.search_model_versions("name = 'credit.risk'")]

@@ -188,7 +188,8 @@ def move_alias(repository: Any) -> None:
     """Someone points the champion at the version that was held."""
     import mlflow
 
-    client = mlflow.MlflowClient(f"sqlite:///{repository.home}/registry/mlflow.db")
+    uri = f"sqlite:///{repository.home}/registry/mlflow.db"
+    client = mlflow.MlflowClient(uri, registry_uri=uri)  # another test of this process may have set one for all
     client.set_registered_model_alias("credit.risk", "dev-champion", "2")
 
 

@@ -226,7 +226,8 @@ class Driver:
                 done = self._operate(operation, transcript, lock)
             except recovery.LeftLockedError as late:
                 found = self._release(operation, late.held, lock)
-                on_event(Event(stack, "log", message=found.notes[0]))
+                for note in found.notes:
+                    on_event(Event(stack, "log", message=note))
                 recovered += found
                 done = self._operate(operation.refreshing(), transcript, lock)
             result = self._result(stack, done, transcript, values, recovered)
